@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Leader election by one Lease, as client-go does it (kubernetes.md 1.6): only local monotonic time since the record last
+ * changed decides; renewTime is never compared with the local clock. */
+#ifndef FL_KUBE_LEASE_H
+#define FL_KUBE_LEASE_H
+
+#include "kube/kube.h"
+
+struct fl_lease;
+struct fl_lease_conf {
+    struct fl_kube *kube;
+    struct fl_clock *clock;
+    const char *ns, *name, *identity;
+    int64_t duration_ms, renew_ms, retry_ms; /* 0: 15 s, 10 s, 2 s */
+};
+struct fl_lease *fl_lease_new(const struct fl_lease_conf *conf);
+void fl_lease_free(struct fl_lease *l); /* does not release */
+/* One try: acquires or renews. *ret_leader; the time until the next try. Failures are not fatal until renew_ms passed. */
+int fl_lease_try(struct fl_lease *l, const struct fl_ctx *ctx, bool *ret_leader, int64_t *ret_next_ms, struct fl_err *err);
+int fl_lease_release(struct fl_lease *l, const struct fl_ctx *ctx, struct fl_err *err);
+
+#endif

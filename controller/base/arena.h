@@ -16,7 +16,8 @@ void *fl_arena_array(struct fl_arena *a, size_t n, size_t size); /* zeroed; over
 char *fl_arena_text(struct fl_arena *a, const char *s); /* NULL gives NULL */
 char *fl_arena_str(struct fl_arena *a, struct fl_str s); /* terminated copy */
 char *fl_arena_fmt(struct fl_arena *a, const char *fmt, ...) fl_printf_like(2, 3);
-/* Grows an array of `n` elements by doubling so that index n is usable; returns the (moved) array. */
+/* Grows an array of `n` elements by doubling so that index n is usable; returns the (moved) array. For arrays that are
+ * filled one by one, from n == 0 on (NULL), with a call before each append: the capacity follows from n alone. */
 void *fl_arena_grow(struct fl_arena *a, void *array, size_t n, size_t size);
 size_t fl_arena_used(const struct fl_arena *a);
 FL_AUTO(fl_arena);

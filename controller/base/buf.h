@@ -33,7 +33,7 @@ void fl_buf_str(struct fl_buf *b, struct fl_str s);
 void fl_buf_text(struct fl_buf *b, const char *s); /* NULL adds nothing */
 void fl_buf_char(struct fl_buf *b, char c);
 void fl_buf_fmt(struct fl_buf *b, const char *fmt, ...) fl_printf_like(2, 3);
-void fl_buf_vfmt(struct fl_buf *b, const char *fmt, va_list ap);
+void fl_buf_vfmt(struct fl_buf *b, const char *fmt, va_list ap) fl_printf_like(2, 0);
 void fl_buf_i64(struct fl_buf *b, int64_t v);
 /* Appends s as a JSON string, quotes included; '/' is not escaped. Invalid UTF-8 becomes U+FFFD. */
 void fl_buf_json_str(struct fl_buf *b, struct fl_str s);

@@ -16,6 +16,27 @@
 #define FL_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define fl_container_of(p, T, m) ((T *)(void *)((char *)(p)-offsetof(T, m)))
 
+/* Where AddressSanitizer watches, memory that an arena has not handed out is marked, so that running over an
+ * allocation's end is seen there too. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FL_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define FL_ASAN 1
+#endif
+#ifdef FL_ASAN
+#include <sanitizer/asan_interface.h>
+#define FL_POISON(p, n) ASAN_POISON_MEMORY_REGION((p), (n))
+#define FL_UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION((p), (n))
+#define FL_REDZONE 16
+#else
+#define FL_POISON(p, n) ((void)(p), (void)(n))
+#define FL_UNPOISON(p, n) ((void)(p), (void)(n))
+#define FL_REDZONE 0
+#endif
+
 /* An owned local: `fl_auto(fl_json) j = NULL;` declares `struct fl_json *j`, released by fl_json_free
  * at the end of the block. T_free accepts NULL. FL_AUTO(T) stands in T's header after T_free. */
 #define fl_auto(T) __attribute__((cleanup(T##_auto_))) struct T *

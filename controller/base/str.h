@@ -33,6 +33,8 @@ bool fl_str_cut(struct fl_str *s, char sep, struct fl_str *head);
 bool fl_text_eq(const char *a, const char *b); /* NULL equals only NULL */
 bool fl_text_starts(const char *s, const char *prefix);
 bool fl_utf8_valid(struct fl_str s);
+/* Bytes of the UTF-8 character at the start of s; 0 when s is empty or starts with something else. */
+size_t fl_utf8_step(struct fl_str s);
 /* No control characters (< 0x20, 0x7f); what may stand in a header value or a log line. */
 bool fl_str_printable(struct fl_str s);
 

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/secret.h"
+#include "base/text.h"
+
+const char *fl_errno_text(int errnum, char ret[FL_ERRNO_TEXT])
+{
+    if (strerror_r(errnum, ret, FL_ERRNO_TEXT) != 0) {
+        (void)snprintf(ret, FL_ERRNO_TEXT, "error %d", errnum);
+    }
+    return ret;
+}
+
+int fl_file_fail(int errnum, const char *what, const char *path, struct fl_err *err)
+{
+    char text[FL_ERRNO_TEXT];
+    enum fl_code code = FL_E_UNAVAILABLE;
+    const char *reason = "FileUnavailable";
+
+    switch (errnum) {
+    case ENOENT:
+        code = FL_E_NOT_FOUND;
+        reason = "FileNotFound";
+        break;
+    case EEXIST:
+        code = FL_E_EXISTS;
+        reason = "FileExists";
+        break;
+    case EACCES:
+    case EPERM:
+    case EISDIR:
+    case ENOTDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+        code = FL_E_INVALID;
+        reason = "FileNotUsable";
+        break;
+    default:
+        break;
+    }
+    return fl_fail(err, code, reason, "cannot %s %s: %s", what, path, fl_errno_text(errnum, text));
+}
+
+static int file_open(const char *path, int flags)
+{
+    int fd;
+
+    do {
+        fd = open(path, flags | O_CLOEXEC, 0600);
+    } while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+static int file_read_all(int fd, const char *path, size_t cap, struct fl_buf *ret,
+                         struct fl_err *err)
+{
+    char piece[4096];
+    size_t total = 0;
+    int rc = 0;
+
+    for (;;) {
+        ssize_t n = read(fd, piece, sizeof(piece));
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            rc = fl_file_fail(errno, "read", path, err);
+            break;
+        }
+        if (n == 0) {
+            break;
+        }
+        total += (size_t)n;
+        if (total > cap) {
+            rc = fl_fail(err, FL_E_TOO_BIG, "FileTooBig", "%s has more than %zu bytes", path, cap);
+            break;
+        }
+        fl_buf_add(ret, piece, (size_t)n);
+    }
+    fl_wipe(piece, sizeof(piece));
+    return rc ? rc : fl_buf_finish(ret, path, err);
+}
+
+int fl_file_read(const char *path, size_t cap, struct fl_buf *ret, struct fl_err *err)
+{
+    size_t before = ret->len;
+    int fd = file_open(path, O_RDONLY);
+    int rc;
+
+    if (fd < 0) {
+        return fl_file_fail(errno, "open", path, err);
+    }
+    rc = file_read_all(fd, path, cap, ret, err);
+    (void)close(fd);
+    if (rc) {
+        if (ret->len > before) {
+            fl_wipe(ret->data + before, ret->len - before);
+        }
+        fl_buf_truncate(ret, before);
+    }
+    return rc;
+}
+
+static int file_write_all(int fd, struct fl_str s)
+{
+    while (s.n > 0) {
+        ssize_t n = write(fd, s.p, s.n);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return errno;
+        }
+        s.p += n;
+        s.n -= (size_t)n;
+    }
+    return fsync(fd) == 0 ? 0 : errno;
+}
+
+/* Leaves nothing behind when it fails. */
+static int file_write_new(const char *path, struct fl_str content, struct fl_err *err)
+{
+    int fd = file_open(path, O_WRONLY | O_CREAT | O_EXCL);
+    int failed;
+
+    if (fd < 0) {
+        return fl_file_fail(errno, "create", path, err);
+    }
+    failed = file_write_all(fd, content);
+    if (close(fd) != 0 && !failed) {
+        failed = errno;
+    }
+    if (failed) {
+        (void)unlink(path);
+        return fl_file_fail(failed, "write", path, err);
+    }
+    return 0;
+}
+
+int fl_file_sync_folder(const char *path, struct fl_err *err)
+{
+    const char *slash = strrchr(path, '/');
+    fl_auto_text folder = NULL;
+    int fd;
+    int failed = 0;
+
+    if (!slash) {
+        folder = fl_strdup(".");
+    } else if (slash == path) {
+        folder = fl_strdup("/");
+    } else {
+        folder = fl_strndup(path, (size_t)(slash - path));
+    }
+    fd = file_open(folder, O_RDONLY | O_DIRECTORY);
+    if (fd < 0) {
+        return fl_file_fail(errno, "open folder", folder, err);
+    }
+    /* EINVAL: a file system without it. */
+    if (fsync(fd) != 0 && errno != EINVAL) {
+        failed = errno;
+    }
+    (void)close(fd);
+    return failed ? fl_file_fail(failed, "sync folder", folder, err) : 0;
+}
+
+int fl_file_create(const char *path, struct fl_str content, struct fl_err *err)
+{
+    int rc = file_write_new(path, content, err);
+
+    return rc ? rc : fl_file_sync_folder(path, err);
+}
+
+int fl_file_replace(const char *path, struct fl_str content, struct fl_err *err)
+{
+    fl_auto_text tmp = NULL;
+    char name[9];
+    int rc;
+
+    fl_random_name(name, 8);
+    tmp = fl_asprintf("%s.%s", path, name);
+    rc = file_write_new(tmp, content, err);
+    if (rc) {
+        return rc;
+    }
+    if (rename(tmp, path) != 0) {
+        rc = fl_file_fail(errno, "replace", path, err);
+        (void)unlink(tmp);
+        return rc;
+    }
+    return fl_file_sync_folder(path, err);
+}

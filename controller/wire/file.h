@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Small files that must be whole: read under a cap, made or replaced with mode 0600 and on disk before the call returns.
+ * Failures: NOT_FOUND, EXISTS, TOO_BIG, INVALID (permission, is a folder), UNAVAILABLE (no space, read-only, I/O); messages
+ * name the path. */
+#ifndef FL_WIRE_FILE_H
+#define FL_WIRE_FILE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* Appends the whole file to ret; on failure what was appended is wiped and taken back. */
+int fl_file_read(const char *path, size_t cap, struct fl_buf *ret, struct fl_err *err);
+/* Makes a new file. EXISTS: there is one. */
+int fl_file_create(const char *path, struct fl_str content, struct fl_err *err);
+/* Makes or replaces atomically: readers see the old content or the new, never a part. */
+int fl_file_replace(const char *path, struct fl_str content, struct fl_err *err);
+/* Puts the entries of the folder that holds `path` on disk. */
+int fl_file_sync_folder(const char *path, struct fl_err *err);
+/* The failure for an errno of a call on `path`: "cannot <what> <path>: <words of errno>". Returns the code. */
+int fl_file_fail(int errnum, const char *what, const char *path, struct fl_err *err);
+/* strerror into the caller's buffer; returns it. */
+#define FL_ERRNO_TEXT 128
+const char *fl_errno_text(int errnum, char ret[FL_ERRNO_TEXT]);
+
+#endif

@@ -53,8 +53,9 @@ struct fl_reflector_ops {
     void (*synced)(void *arg);                     /* the listing is whole */
     void (*trouble)(void *arg, const struct fl_err *err); /* for log and health; recovery goes on by itself */
 };
+/* metadata_only: objects are asked for as PartialObjectMetadata (Secrets: their data stays where it is). */
 struct fl_reflector *fl_reflector_start(struct fl_kube *k, const struct fl_kind *kind, struct fl_str ns /* empty: all */,
-                                        const struct fl_reflector_ops *ops, void *arg);
+                                        bool metadata_only, const struct fl_reflector_ops *ops, void *arg);
 void fl_reflector_stop(struct fl_reflector *r); /* no callback runs after it returns */
 
 #endif

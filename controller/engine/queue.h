@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The work queue of one controller: dedup, one worker per key, delays, per-key back-off; two lanes, so that what a person
+ * just changed does not wait behind the first listing or the clock (one in four goes to the slow lane when both wait).
+ * kubernetes.md 1.5. Any thread. */
+#ifndef FL_ENGINE_QUEUE_H
+#define FL_ENGINE_QUEUE_H
+
+#include "base/clock.h"
+#include "base/str.h"
+
+struct fl_queue;
+enum fl_lane { FL_LANE_FAST, FL_LANE_SLOW };
+
+struct fl_queue_conf {
+    struct fl_clock *clock;
+    int64_t backoff_min_ms; /* 0: 1 s; doubles per failure, full jitter in the upper half */
+    int64_t backoff_max_ms; /* 0: 5 min */
+};
+
+struct fl_queue *fl_queue_new(const struct fl_queue_conf *conf);
+void fl_queue_free(struct fl_queue *q);
+void fl_queue_add(struct fl_queue *q, struct fl_str key, enum fl_lane lane);
+/* The earlier of two delays for a key wins; a plain add does not cancel it unless the key is handed out. */
+void fl_queue_add_after(struct fl_queue *q, struct fl_str key, int64_t delay_ms);
+/* Counts a failure and adds with its back-off; returns the delay. */
+int64_t fl_queue_add_failed(struct fl_queue *q, struct fl_str key);
+void fl_queue_forget(struct fl_queue *q, struct fl_str key); /* resets the failure count */
+int fl_queue_failures(struct fl_queue *q, struct fl_str key);
+void fl_queue_remove(struct fl_queue *q, struct fl_str key); /* the object is gone: pending delays and counts go */
+/* Waits for a key; copied into *ret (NUL-terminated, at most 512 bytes). False: the queue was stopped. */
+bool fl_queue_get(struct fl_queue *q, char ret[512]);
+void fl_queue_done(struct fl_queue *q, struct fl_str key); /* if it was added meanwhile it is handed out again */
+void fl_queue_stop(struct fl_queue *q); /* getters return false; what waits is dropped */
+size_t fl_queue_len(struct fl_queue *q);
+int64_t fl_queue_next_ms(struct fl_queue *q); /* mono time of the next delayed key; FL_NEVER */
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the domain asks of remotes: an adapter is one vendor, a port is what it offers. Adapters read no Kubernetes object
+ * and no environment. All adapters are listed in app/adapters.c. */
+#ifndef FL_PORT_ADAPTER_H
+#define FL_PORT_ADAPTER_H
+
+#include "base/ctx.h"
+#include "base/secret.h"
+
+struct fl_registry_ops; /* port/registry.h */
+
+struct fl_remote; /* an opened connection to one remote; any thread, many calls at once. Each vendor defines its own */
+
+struct fl_remote_key { /* one entry of the Secret */
+    const char *key;
+    struct fl_str value;
+};
+
+struct fl_remote_conf {
+    const char *url; /* checked: http(s), no credentials */
+    const struct fl_remote_key *secret; /* the Secret's entries; copied (as fl_secret) where they are kept */
+    size_t n_secret;                    /* 0: anonymous */
+    const char *ca_pem;                 /* NULL: the system's store */
+    bool insecure;
+    int64_t timeout_ms;                 /* one small call */
+    int max_concurrent;                 /* calls in flight */
+    struct fl_clock *clock;
+};
+
+struct fl_adapter {
+    const char *name; /* spec.type, lower case */
+    /* No network. INVALID "SecretInvalid" names the keys that are allowed; "CAInvalid"; "InvalidURL". */
+    int (*open)(const struct fl_remote_conf *conf, struct fl_remote **ret, struct fl_err *err);
+    void (*close)(struct fl_remote *r); /* NULL is fine; no call is running */
+    const struct fl_registry_ops *registry; /* NULL = not offered */
+};
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Names of a policy: filters by glob, destination by namespace and replace count (registry.md 14.3, 14.4). Pure. */
+#ifndef FL_RECONCILE_MAPPING_H
+#define FL_RECONCILE_MAPPING_H
+
+#include "api/v1alpha1/replication_policy.h"
+
+bool fl_filter_admits(const struct fl_filter *f, struct fl_str name); /* NULL admits all */
+/* True when all includes are literal: no listing is needed. */
+bool fl_filter_literal(const struct fl_filter *f);
+/* The destination repository. INVALID "MappingImpossible" when replace count is larger than the name allows. */
+int fl_map_repository(const struct fl_policy_destination *d, const char *source, struct fl_arena *a, const char **ret,
+                      struct fl_err *err);
+
+#endif

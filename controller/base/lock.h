@@ -46,6 +46,9 @@ void fl_lock_assert_held(const struct fl_lock *l);
 void fl_cond_init(struct fl_cond *c);
 void fl_cond_destroy(struct fl_cond *c);
 void fl_cond_wait(struct fl_cond *c, struct fl_lock *l);
+/* Also ends when the monotonic clock reaches mono_ms (>= 0), with false. Use fl_clock_wait: only base/clock.c knows
+ * which clock is meant. */
+bool fl_cond_wait_until(struct fl_cond *c, struct fl_lock *l, int64_t mono_ms);
 void fl_cond_signal(struct fl_cond *c);
 void fl_cond_broadcast(struct fl_cond *c);
 

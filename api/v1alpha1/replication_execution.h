@@ -20,19 +20,27 @@ enum fl_trigger { FL_TRIGGER_INTERVAL, FL_TRIGGER_REQUEST, FL_TRIGGER_CHANGE };
 extern const char *const fl_trigger_names[]; /* "Interval", "Request", "Change" */
 
 struct fl_replication_execution_spec {
-    const char *policy;      /* immutable, like all but stop */
-    const char *source;      /* names of Registries */
+    const char *policy; /* immutable, like all but stop */
+    const char *source; /* names of Registries */
     const char *destination;
     int trigger;
     bool override;
     int64_t concurrency;
     int64_t timeout_ms;
     struct fl_list items; /* struct fl_execution_item, 1..FL_EXECUTION_ITEMS_MAX */
-    bool stop;            /* true ends the run as Stopped after the blobs in flight */
+    bool
+        stop; /* true ends the run as Stopped: transfers in flight are cut, nothing is tagged by halves */
 };
 
-enum fl_phase { FL_PHASE_PENDING, FL_PHASE_RUNNING, FL_PHASE_SUCCEEDED, FL_PHASE_FAILED, FL_PHASE_STOPPED };
-extern const char *const fl_phase_names[]; /* "Pending", "Running", "Succeeded", "Failed", "Stopped" */
+enum fl_phase {
+    FL_PHASE_PENDING,
+    FL_PHASE_RUNNING,
+    FL_PHASE_SUCCEEDED,
+    FL_PHASE_FAILED,
+    FL_PHASE_STOPPED
+};
+extern const char
+    *const fl_phase_names[]; /* "Pending", "Running", "Succeeded", "Failed", "Stopped" */
 
 struct fl_execution_failure {
     const char *source; /* repo:tag */
@@ -50,11 +58,11 @@ struct fl_replication_execution_status {
     int64_t total;
     int64_t succeeded;
     int64_t failed;
-    int64_t skipped;        /* were already there, or kept because override is false */
-    int64_t bytes_copied;   /* blob bytes sent to the destination */
+    int64_t skipped;      /* were already there, or kept because override is false */
+    int64_t bytes_copied; /* blob bytes sent to the destination */
     int64_t blobs_copied;
     int64_t blobs_mounted;
-    int64_t blobs_skipped;  /* the destination had them */
+    int64_t blobs_skipped; /* the destination had them */
     int64_t attempts;
     struct fl_list failures; /* struct fl_execution_failure, newest state of each failed item */
 };

@@ -15,6 +15,7 @@ struct fl_obj {
     struct fl_str ns, name, uid, rv;
     int64_t generation;
     bool deleting;
+    signed char ready; /* status of the condition Ready: 1 True, 0 False or Unknown, -1 none */
     uint64_t trigger; /* hash of what makes a pass due: generation, annotations, labels, finalizers, deletion; not status */
     struct fl_str text;
 };

@@ -23,7 +23,8 @@ struct fl_controller {
     /* Not NULL: a finalizer is kept on objects of this kind, and this runs when they are being deleted. It must not block on a remote that
      * is gone. */
     struct fl_result (*finalize)(void *self, struct fl_pass *p);
-    /* What the decoded spec refers to, in its own namespace: a change there wakes this object. NULL: nothing. */
+    /* What the decoded spec refers to, in its own namespace: a change there (trigger, Ready, deletion) wakes this object. NULL:
+     * nothing. */
     void (*refs)(const void *spec, void (*add)(void *arg, struct fl_ref r), void *arg);
     /* A kind whose objects, when they change, wake the object that owns them; NULL-ended; NULL = none. */
     const struct fl_kind *const *owns;

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * fl_redact of log.h. One walk from left to right: only at ' ', '=' and ':' is looked back to see what stands before. */
+#include "base/log.h"
+
+static bool is_space(char c)
+{
+    return (unsigned char)c <= ' ';
+}
+
+static bool is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+}
+
+/* True when s[..at) ends with `word` in any case; `whole`: and not with a longer word. */
+static bool ends_with_word(struct fl_str s, size_t at, const char *word, bool whole)
+{
+    size_t n = strlen(word);
+    if (at < n || !fl_str_case_is((struct fl_str){s.p + at - n, n}, word)) {
+        return false;
+    }
+    return !whole || at == n || !is_word(s.p[at - n - 1]);
+}
+
+/* Where a credential that starts at `at` ends. */
+static size_t credential_end(struct fl_str s, size_t at)
+{
+    if (at < s.n && (s.p[at] == '"' || s.p[at] == '\'')) {
+        char quote = s.p[at];
+        size_t end = at + 1;
+        while (end < s.n && s.p[end] != quote) {
+            end++;
+        }
+        return end < s.n ? end + 1 : end;
+    }
+    while (at < s.n && !is_space(s.p[at]) && !strchr("\"',;&", s.p[at])) {
+        at++;
+    }
+    return at;
+}
+
+static bool url_ends(char c)
+{
+    return is_space(c) || c == '"' || c == '<' || c == '>';
+}
+
+/* A quote or bracket that closes what stands around the URL, and no part of it. */
+static bool url_is_closed(struct fl_str s, size_t at)
+{
+    return strchr("')]", s.p[at]) != NULL &&
+           (at + 1 == s.n || is_space(s.p[at + 1]) || strchr(",;:.", s.p[at + 1]) != NULL);
+}
+
+/* s[at..] stands behind "://". Adds what may be seen and returns where the URL, or its query, ends. */
+static size_t url_add(struct fl_buf *b, struct fl_str s, size_t at)
+{
+    size_t end = at;
+    size_t userinfo = at;
+    for (; end < s.n && !url_ends(s.p[end]) && !strchr("/?#", s.p[end]); end++) {
+        if (s.p[end] == '@') {
+            userinfo = end;
+        }
+    }
+    if (userinfo > at) {
+        fl_buf_text(b, "***");
+        at = userinfo;
+    }
+    while (end < s.n && !url_ends(s.p[end]) && s.p[end] != '?') {
+        end++;
+    }
+    fl_buf_add(b, s.p + at, end - at);
+    if (end == s.n || s.p[end] != '?') {
+        return end;
+    }
+    fl_buf_text(b, "?***");
+    for (end++; end < s.n && !url_ends(s.p[end]) && !url_is_closed(s, end); end++) {
+    }
+    return end;
+}
+
+/* "the bearer token was refused" is a sentence: in lower case, a word of small letters alone may be seen. */
+static bool is_plain_word(struct fl_str s, size_t at)
+{
+    size_t end = credential_end(s, at);
+    for (; at < end; at++) {
+        if (s.p[at] < 'a' || s.p[at] > 'z') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool scheme_introduces(struct fl_str s, size_t at, const char *scheme)
+{
+    size_t n = strlen(scheme);
+    return ends_with_word(s, at, scheme, true) &&
+           (s.p[at - n] == scheme[0] || !is_plain_word(s, at + 1));
+}
+
+/* True when a credential stands behind s[at], which is ' ' or '='. */
+static bool introduces_credential(struct fl_str s, size_t at)
+{
+    if (s.p[at] == '=') {
+        return ends_with_word(s, at, "token", false) || ends_with_word(s, at, "password", false);
+    }
+    return scheme_introduces(s, at, "Bearer") || scheme_introduces(s, at, "Basic");
+}
+
+void fl_redact(struct fl_buf *b, struct fl_str s)
+{
+    size_t from = 0; /* what lies before has been added */
+    size_t at = 0;
+    while (at < s.n) {
+        char c = s.p[at++];
+        if (c != ' ' && c != '=' && c != ':') {
+            continue;
+        }
+        if (c == ':' && at + 2 <= s.n && s.p[at] == '/' && s.p[at + 1] == '/') {
+            fl_buf_add(b, s.p + from, at + 2 - from);
+            from = at = url_add(b, s, at + 2);
+        } else if (c != ':' && introduces_credential(s, at - 1)) {
+            size_t end = credential_end(s, at);
+            fl_buf_add(b, s.p + from, at - from);
+            if (end > at) {
+                fl_buf_text(b, "***");
+            }
+            from = at = end;
+        }
+    }
+    fl_buf_add(b, s.p + from, s.n - from);
+}

@@ -43,14 +43,15 @@ struct fl_common {
          .type = FL_BOOL,                                                                          \
          .at = offsetof(T, common.suspend),                                                        \
          .def = "false",                                                                           \
-         .doc = "true = leave the remote alone: no observing, no acting. Deletion is still handled."}, \
-        {.name = "mode",                                                                           \
-         .type = FL_ENUM,                                                                          \
-         .at = offsetof(T, common.mode),                                                           \
-         .names = fl_mode_names,                                                                   \
-         .def = "\"Apply\"",                                                                       \
-         .doc = "Observe: read only. Plan: put what would be done into status.plan and do nothing. " \
-                "Apply: do it."}
+         .doc = "true = leave the remote alone: no observing, no acting. Deletion is still "       \
+                "handled."},                                                                       \
+    {                                                                                              \
+        .name = "mode", .type = FL_ENUM, .at = offsetof(T, common.mode), .names = fl_mode_names,   \
+        .def = "\"Apply\"",                                                                        \
+        .doc =                                                                                     \
+            "Observe: read only. Plan: put what would be done into status.plan and do nothing. "   \
+            "Apply: do it."                                                                        \
+    }
 
 /* Common to every status; the first member of each status struct is `struct fl_status_common common`. */
 struct fl_status_common {
@@ -73,11 +74,18 @@ struct fl_status_common {
          .flags = FL_LIST_MAP,                                                                     \
          .key = "type",                                                                            \
          .max = 32,                                                                                \
-         .doc = "Ready always; Reconciling and Stalled only while true; then what is special to the kind."}, \
+         .doc = "Ready always; Reconciling and Stalled only while true; then what is special to "  \
+                "the kind."},                                                                      \
         {.name = "lastHandledRequest",                                                             \
          .type = FL_STRING,                                                                        \
          .at = offsetof(T, common.last_handled_request),                                           \
-         .doc = "The value of the annotation fairlead.dev/requested-at that was last acted on."}
+         .doc = "The value of the annotation fairlead.dev/requested-at that was last acted on."},  \
+    {                                                                                              \
+        .name = "lastRunTime", .type = FL_TIME, .at = offsetof(T, common.last_run_time),           \
+        .doc =                                                                                     \
+            "When the last pass that had something to do ended. A pass over an unchanged world "   \
+            "does not move it."                                                                    \
+    }
 
 #define FL_ANNOTATION_REQUESTED "fairlead.dev/requested-at"
 #define FL_ANNOTATION_APPROVE "fairlead.dev/approve"

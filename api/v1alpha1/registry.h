@@ -11,22 +11,24 @@ extern const char *const fl_registry_type_names[]; /* "oci" */
 struct fl_registry_spec {
     struct fl_common common; /* interval default 5m, timeout default 30s */
     int type;                /* enum fl_registry_type; default oci */
-    const char *url;         /* required: http or https, no credentials, query or fragment; a path prefix is allowed */
-    struct fl_local_ref *secret_ref; /* keys: username+password | token | .dockerconfigjson | .dockercfg ; NULL = anonymous */
-    struct fl_local_ref *ca_ref;     /* Secret or ConfigMap? always a Secret: key ca.crt (PEM) */
-    bool insecure;             /* do not verify TLS; plain http needs no flag: the URL says so */
-    int64_t max_concurrent;    /* requests in flight at this registry, default 8, 1..64 */
+    const char *url; /* required: http or https, no credentials, query, fragment; may have a path */
+    /* keys: username+password | token | .dockerconfigjson | .dockercfg ; NULL = anonymous */
+    struct fl_local_ref *secret_ref;
+    struct fl_local_ref *ca_ref; /* a Secret with key ca.crt (PEM) */
+    bool insecure;               /* do not verify TLS; plain http needs no flag: the URL says so */
+    int64_t max_concurrent;      /* requests in flight at this registry, default 8, 1..64 */
 };
 
 /* Probed; names of the list are stable words. */
 struct fl_registry_status {
     struct fl_status_common common;
     bool reachable;
-    bool authenticated;    /* false also where the registry asks for nothing; see auth */
-    const char *auth;      /* Anonymous, Basic, Bearer */
-    const char *host;      /* "registry.example.com:5000" */
-    struct fl_list capabilities; /* const char *: "Catalog", "TagsPaged", "Referrers", "ListingDigests" */
-    const char *last_probe_time;  /* changes only when the outcome does */
+    bool authenticated; /* false also where the registry asks for nothing; see auth */
+    const char *auth;   /* Anonymous, Basic, Bearer */
+    const char *host;   /* "registry.example.com:5000" */
+    /* const char *: "Catalog", "TagsPaged", "Referrers", "ListingDigests" */
+    struct fl_list capabilities;
+    const char *last_probe_time; /* changes only when the outcome does */
 };
 
 #endif

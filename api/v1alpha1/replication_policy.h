@@ -10,7 +10,7 @@ struct fl_filter { /* of spec.repositories and spec.tags: {include: [glob], excl
     struct fl_list exclude; /* const char *; wins over include */
 };
 
-struct fl_policy_destination { /* spec.destination */
+struct fl_policy_destination {       /* spec.destination */
     const char *registry;            /* required: name of a Registry in the same namespace */
     const char *namespace_;          /* YAML `namespace`; NULL = same names */
     int64_t namespace_replace_count; /* -1 (default) flatten all; see registry.md 14.4 */
@@ -26,9 +26,9 @@ struct fl_replication_policy_spec {
     struct fl_policy_destination *destination;
     struct fl_filter *repositories; /* required, include required: literal names need no catalog */
     struct fl_filter *tags;         /* NULL = all tags */
-    bool override;                  /* default true: a tag at the destination with another digest is replaced */
-    int64_t concurrency;            /* images copied at a time, default 4, 1..32 */
-    int64_t history_limit;          /* finished executions kept, default 5, 0..100 */
+    bool override; /* default true: a tag at the destination with another digest is replaced */
+    int64_t concurrency;   /* images copied at a time, default 4, 1..32 */
+    int64_t history_limit; /* finished executions kept, default 5, 0..100 */
 };
 
 struct fl_plan_item {
@@ -44,12 +44,13 @@ struct fl_replication_policy_status {
     int64_t repositories;      /* seen at the source and admitted */
     int64_t tags;
     int64_t up_to_date;
-    int64_t backlog;           /* tags still to copy */
-    int64_t kept;              /* differ, and override is false */
-    int64_t run_number;        /* of the newest execution; names it */
+    int64_t backlog;    /* tags still to copy */
+    int64_t kept;       /* differ, and override is false */
+    int64_t run_number; /* of the newest execution; names it */
     const char *last_execution;
     const char *last_execution_phase;
-    struct fl_list plan;       /* struct fl_plan_item, at most 200; mode Plan (and what is pending under Observe) */
+    /* struct fl_plan_item, at most 200; mode Plan (and what is pending under Observe) */
+    struct fl_list plan;
 };
 
 #endif

@@ -31,7 +31,7 @@ struct fl_common {
      .at = offsetof(T, common.interval_ms),                                                        \
      .def = (interval_default),                                                                    \
      .doc = "How often it is brought up to date by the clock, as a Go duration (5m, 1h30m). "      \
-            "0 = never by the clock: only by change, event or request."},                          \
+            "\"0\", in quotes, = never by the clock: only by change, event or request."},          \
         {.name = "timeout",                                                                        \
          .type = FL_DURATION,                                                                      \
          .at = offsetof(T, common.timeout_ms),                                                     \

@@ -8,12 +8,14 @@
 #include "wire/json.h"
 
 /* Removes members that no row names and reports each by path ("spec.bogus", "spec.items[2].x"). Nested FL_ANY and map
- * contents stay. */
+ * contents stay. path "" is the whole object: apiVersion, kind and metadata stay, whatever the rows are. */
 void fl_codec_prune(const struct fl_field *rows, struct fl_json *obj, const char *path,
                     void (*unknown)(void *arg, const char *path), void *arg);
-/* Adds defaults where a field is absent or null and its parent is present. */
+/* Adds defaults where a field is absent or null and its parent is present. A null without a default is removed: null counts as
+ * absent everywhere here, as in Go's decoder. */
 void fl_codec_default(const struct fl_field *rows, struct fl_json *obj);
-/* Types, required, ranges, enums, checks, duplicate map keys in FL_LIST_MAP and FL_LIST_SET. */
+/* Types, required, ranges, enums, checks, duplicate map keys in FL_LIST_MAP and FL_LIST_SET. Texts show values cut to 256 bytes
+ * and redacted; of FL_BYTES nothing is shown. */
 void fl_codec_validate(const struct fl_field *rows, const struct fl_json *obj, const char *path, struct fl_violations *vs);
 /* FL_IMMUTABLE rows: old and new must be equal ("Forbidden: field is immutable ..."). */
 void fl_codec_validate_update(const struct fl_field *rows, const struct fl_json *obj, const struct fl_json *old,

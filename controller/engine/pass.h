@@ -37,7 +37,8 @@ struct fl_pass {
     void *status;     /* decoded; change it: what differs afterwards is written as one merge patch, nothing if equal */
     const struct fl_common *common; /* NULL where the kind has none */
     bool deleting;
-    const char *requested; /* token of requested-at that was not handled yet; NULL. Echoed by the engine when the pass ends */
+    const char *requested; /* token of requested-at that was not handled yet; NULL. Echoed by the engine when the pass ends
+                            * without failure; a reconciler that sets it to NULL leaves it for a later pass */
     const char *approved;  /* value of the annotation fairlead.dev/approve; NULL */
     bool changed;          /* metadata.generation is not status.observedGeneration */
     void *priv;            /* the engine's */

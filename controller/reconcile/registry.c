@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Registry: probed on its interval; the status says reachable and authenticated, or why not. */
+#include "api/scheme.h"
+#include "base/url.h"
+#include "reconcile/controllers.h"
+
+static const char *const registry_auth_names[] = {"Anonymous", "Basic", "Bearer"};
+
+static void registry_capability(struct fl_pass *p, struct fl_list *l, bool has, const char *word)
+{
+    if (!has) {
+        return;
+    }
+    const char **v = fl_arena_array(p->arena, l->n + 1, sizeof(*v));
+    if (l->n) {
+        memcpy(v, l->v, l->n * sizeof(*v));
+    }
+    v[l->n] = word;
+    l->v = v;
+    l->n++;
+}
+
+/* The time stands for the outcome, so that a probe that finds the same again writes nothing. */
+static void registry_outcome(struct fl_pass *p, bool reachable, bool authenticated)
+{
+    struct fl_registry_status *st = p->status;
+    if (!st->last_probe_time || st->reachable != reachable || st->authenticated != authenticated ||
+        p->changed) {
+        st->last_probe_time = fl_pass_now(p);
+    }
+    st->reachable = reachable;
+    st->authenticated = authenticated;
+}
+
+static struct fl_result registry_probed(struct fl_pass *p, const struct fl_registry_link *l,
+                                        const struct fl_registry_probe *probe)
+{
+    const struct fl_registry_spec *spec = p->spec;
+    struct fl_registry_status *st = p->status;
+    registry_outcome(p, true, spec->secret_ref != NULL && probe->auth != FL_AUTH_ANONYMOUS);
+    st->auth = registry_auth_names[probe->auth];
+    st->capabilities = (struct fl_list){0};
+    registry_capability(p, &st->capabilities, probe->catalog, "Catalog");
+    registry_capability(p, &st->capabilities, probe->listing_digests, "ListingDigests");
+    registry_capability(p, &st->capabilities, probe->referrers, "Referrers");
+    if (spec->secret_ref && probe->auth == FL_AUTH_ANONYMOUS) {
+        fl_pass_ready(
+            p, "Succeeded",
+            "%s is reachable; it asks for no credentials, so those of Secret '%s' are not used",
+            l->url, spec->secret_ref->name);
+    } else if (st->authenticated) {
+        fl_pass_ready(p, "Succeeded", "%s is reachable and takes the credentials of Secret '%s'",
+                      l->url, spec->secret_ref->name);
+    } else {
+        fl_pass_ready(p, "Succeeded", "%s is reachable without credentials", l->url);
+    }
+    return fl_done();
+}
+
+static struct fl_result registry_reconcile(void *self, struct fl_pass *p)
+{
+    const struct fl_registry_spec *spec = p->spec;
+    struct fl_registry_status *st = p->status;
+    struct fl_err err = FL_ERR_INIT;
+    struct fl_url url;
+    if (fl_url_parse(fl_str_of(spec->url), &url, &err) == 0) {
+        st->host = fl_arena_fmt(p->arena, url.ipv6 ? "[%.*s]:%u" : "%.*s:%u", FL_STR_ARG(url.host),
+                                url.port);
+    }
+    fl_auto(fl_registry_link) link = NULL;
+    if (fl_remotes_get(self, p, fl_arena_str(p->arena, p->obj->name), &link, &err) < 0) {
+        registry_outcome(p, false, false);
+        return fl_failed(&err);
+    }
+    struct fl_ctx ctx = fl_ctx_timeout(&p->ctx, spec->common.timeout_ms);
+    struct fl_registry_probe probe = {0};
+    if (link->ops->probe(link->remote, &ctx, &probe, &err) < 0) {
+        if (err.code != FL_E_CANCELED) {
+            registry_outcome(p, err.http_status != 0, false);
+        }
+        return fl_failed(&err);
+    }
+    return registry_probed(p, link, &probe);
+}
+
+static void registry_refs(const void *any, void (*add)(void *arg, struct fl_ref r), void *arg)
+{
+    const struct fl_registry_spec *spec = any;
+    if (spec->secret_ref) {
+        add(arg, (struct fl_ref){&fl_kind_secret, fl_str_of(spec->secret_ref->name)});
+    }
+    if (spec->ca_ref) {
+        add(arg, (struct fl_ref){&fl_kind_secret, fl_str_of(spec->ca_ref->name)});
+    }
+}
+
+static void registry_forget(void *self, struct fl_str ns, struct fl_str name, struct fl_str uid)
+{
+    (void)uid;
+    fl_remotes_forget(self, ns, name);
+}
+
+struct fl_controller fl_registry_controller(struct fl_remotes *rs)
+{
+    return (struct fl_controller){
+        .name = "registry",
+        .kind = &fl_kind_registry,
+        .workers = 4,
+        .self = rs,
+        .common = true,
+        .reconcile = registry_reconcile,
+        .refs = registry_refs,
+        .forget = registry_forget,
+    };
+}

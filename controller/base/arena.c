@@ -18,8 +18,8 @@ struct block {
     max_align_t data[];
 };
 
-/* `last` is where small allocations go on. Large ones get a block of their own, put before it in the list, so that
- * what is free in `last` is not lost. */
+/* `last` is where small allocations go on. Large ones get a block of their own, put behind `first`, so that what is
+ * free in `last` is not lost. */
 struct fl_arena {
     struct block *first;
     struct block *last;
@@ -106,6 +106,7 @@ static struct block *block_for(struct fl_arena *a, size_t size)
         return b;
     }
     b = block_new(a->next_size);
+    b->next = a->last->next; /* large ones, when the last block is the first */
     a->last->next = b;
     a->last = b;
     if (a->next_size < BLOCK_MAX) {

@@ -23,7 +23,8 @@ struct fl_db_conf {
 /* Opens or makes the file (0600), checks it can be written, takes an exclusive lock file beside it (path + ".lock"): a
  * second process gets EXISTS "in use by process 123". UNAVAILABLE: read-only folder, no space; BAD_DATA: not a database. */
 int fl_db_open(const struct fl_db_conf *conf, struct fl_db **ret, struct fl_err *err);
-void fl_db_close(struct fl_db *db); /* runs what is queued, checkpoints, closes; NULL is fine */
+/* Runs what is queued, lets running reads end, checkpoints, closes. No call may begin after it; NULL is fine. */
+void fl_db_close(struct fl_db *db);
 
 /* fn runs on the writer's thread within a transaction shared with other writes, in a savepoint of its own: a failure undoes only its
  * own. Returns when the transaction is on disk. `committed` (may be NULL) runs on the writer's thread after the commit, in commit
@@ -49,6 +50,7 @@ bool fl_stmt_is_null(const struct fl_stmt *s, int col);
 void fl_stmt_reset(struct fl_stmt *s);
 int fl_db_changes(struct fl_db_conn *c);
 int64_t fl_db_size_bytes(struct fl_db *db); /* of the main file */
+size_t fl_db_queued(struct fl_db *db);      /* writes that wait for the writer, a gauge */
 /* A consistent copy of the whole database in a new file. */
 int fl_db_backup(struct fl_db *db, const char *path, struct fl_err *err);
 

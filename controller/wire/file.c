@@ -3,10 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/num.h"
 #include "base/secret.h"
 #include "base/text.h"
 
@@ -197,4 +198,61 @@ int fl_file_replace(const char *path, struct fl_str content, struct fl_err *err)
         return rc;
     }
     return fl_file_sync_folder(path, err);
+}
+
+static int file_lock_busy(int fd, const char *path, struct fl_err *err)
+{
+    struct fl_str name = fl_str_of(path);
+    char text[32];
+    ssize_t n = pread(fd, text, sizeof(text), 0);
+    struct fl_str s = {text, n > 0 ? (size_t)n : 0};
+    int64_t pid = 0;
+
+    if (fl_str_ends(name, ".lock")) {
+        name.n -= strlen(".lock");
+    }
+    if (s.n > 0 && s.p[s.n - 1] == '\n') {
+        s.n--;
+    }
+    /* Between taking the lock and writing its id the other process has none there yet. */
+    if (!fl_num_i64(s, &pid) || pid <= 0) {
+        return fl_fail(err, FL_E_EXISTS, "InUse", "%.*s: in use by another process",
+                       FL_STR_ARG(name));
+    }
+    return fl_fail(err, FL_E_EXISTS, "InUse", "%.*s: in use by process %lld", FL_STR_ARG(name),
+                   (long long)pid);
+}
+
+static int file_lock_take(int fd, const char *path, struct fl_err *err)
+{
+    char pid[32];
+    int n = snprintf(pid, sizeof(pid), "%lld\n", (long long)getpid());
+
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        return errno == EWOULDBLOCK ? file_lock_busy(fd, path, err)
+                                    : fl_file_fail(errno, "lock", path, err);
+    }
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)n, 0) != n) {
+        return fl_file_fail(errno, "write", path, err);
+    }
+    return 0;
+}
+
+/* flock, not fcntl: a lock of fcntl is lost when any descriptor of the file is closed. Removing the file at the end would
+ * race with the next process, so it stays. */
+int fl_file_lock(const char *path, int *ret_fd, struct fl_err *err)
+{
+    int fd = file_open(path, O_RDWR | O_CREAT);
+    int rc;
+
+    if (fd < 0) {
+        return fl_file_fail(errno, "create", path, err);
+    }
+    rc = file_lock_take(fd, path, err);
+    if (rc) {
+        (void)close(fd);
+        return rc;
+    }
+    *ret_fd = fd;
+    return 0;
 }

@@ -16,6 +16,9 @@ int fl_file_create(const char *path, struct fl_str content, struct fl_err *err);
 int fl_file_replace(const char *path, struct fl_str content, struct fl_err *err);
 /* Puts the entries of the folder that holds `path` on disk. */
 int fl_file_sync_folder(const char *path, struct fl_err *err);
+/* Takes an exclusive lock on a file made for it, with the process id in it, until *ret_fd is closed. EXISTS: "<path without
+ * .lock>: in use by process 123". The file stays. */
+int fl_file_lock(const char *path, int *ret_fd, struct fl_err *err);
 /* The failure for an errno of a call on `path`: "cannot <what> <path>: <words of errno>". Returns the code. */
 int fl_file_fail(int errnum, const char *what, const char *path, struct fl_err *err);
 /* strerror into the caller's buffer; returns it. */

@@ -1,0 +1,1000 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/db.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "base/lock.h"
+#include "base/mem.h"
+#include "wire/file.h"
+
+enum {
+    DB_READERS = 8,
+    DB_BATCH = 256,
+    DB_BUSY_MS = 5000,
+    DB_WAL_PAGES = 4000, /* a checkpoint is due; 32 MiB of log */
+    DB_WAL_AGAIN = 1000, /* after one, as long as the log does not begin anew */
+    DB_WAL_LONG = 32000, /* 256 MiB: readers have kept the log from beginning anew */
+};
+
+struct fl_stmt {
+    sqlite3_stmt *st;
+    struct fl_db_conn *conn;
+    const char *sql;
+    int bind_rc;          /* of the first bind that failed; told by the next step */
+    bool used;            /* handed out since the callback began */
+    struct fl_stmt *next; /* of those */
+};
+
+struct fl_db_conn {
+    sqlite3 *db;
+    struct fl_stmt **slots; /* open addressing by the literal's address; a power of two */
+    size_t n_slots;
+    size_t n_stmts;
+    struct fl_stmt *used;
+    struct fl_db_conn *next; /* of the idle ones */
+};
+
+/* A write that waits; lives on its caller's stack until `done`. */
+struct db_write {
+    int (*fn)(struct fl_db_conn *c, void *arg, struct fl_err *err);
+    void (*committed)(void *arg);
+    void *arg;
+    struct fl_err *err;
+    int rc;
+    bool done;
+    struct fl_cond wake;
+    struct db_write *next;
+};
+
+struct fl_db {
+    char *path;
+    int lock_fd;
+    bool sync_normal;
+    int batch_max;
+    int readers_max;
+
+    struct fl_lock lock;
+    struct db_write *head, **tail; /* what waits for the writer */
+    struct fl_cond work;           /* the writer waits here */
+    bool idle;                     /* and does so now */
+    size_t queued;
+    bool stopping;
+    int callers; /* within fl_db_write and fl_db_read */
+    struct fl_cond callers_gone;
+    struct fl_db_conn *free_readers; /* last used first: its cache is warm */
+    int n_readers;
+    struct fl_cond reader_back;
+
+    /* The writer's alone. */
+    struct fl_db_conn *writer;
+    int wal_pages;
+    int wal_due;
+    pthread_t thread;
+    bool started;
+};
+
+/* ---- failures ---- */
+
+static int db_fail_rc(sqlite3 *db, int rc, const char *what, struct fl_err *err)
+{
+    enum fl_code code = FL_E_BUG;
+    const char *reason = "StoreBug";
+
+    switch (rc & 0xff) {
+    case SQLITE_FULL:
+        code = FL_E_UNAVAILABLE;
+        reason = "StoreFull";
+        break;
+    case SQLITE_READONLY:
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_NOMEM:
+    case SQLITE_PERM:
+    case SQLITE_PROTOCOL:
+    case SQLITE_NOLFS:
+        code = FL_E_UNAVAILABLE;
+        reason = "StoreUnavailable";
+        break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        code = FL_E_BAD_DATA;
+        reason = "StoreDamaged";
+        break;
+    case SQLITE_CONSTRAINT:
+        code = FL_E_INVALID;
+        reason = "StoreConstraint";
+        if (rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY ||
+            rc == SQLITE_CONSTRAINT_ROWID) {
+            code = FL_E_EXISTS;
+            reason = "AlreadyExists";
+        }
+        break;
+    case SQLITE_TOOBIG:
+        code = FL_E_TOO_BIG;
+        reason = "TooBig";
+        break;
+    case SQLITE_INTERRUPT:
+        code = FL_E_CANCELED;
+        reason = "Canceled";
+        break;
+    default:
+        break;
+    }
+    return fl_fail(err, code, reason, "%s: %s", what, db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
+}
+
+/* ---- statements ---- */
+
+static size_t stmt_slot(const struct fl_db_conn *c, const char *sql)
+{
+    uintptr_t h = (uintptr_t)sql * (uintptr_t)0x9e3779b97f4a7c15u;
+    size_t i = (size_t)(h >> 20) & (c->n_slots - 1);
+
+    while (c->slots[i] && c->slots[i]->sql != sql) {
+        i = (i + 1) & (c->n_slots - 1);
+    }
+    return i;
+}
+
+static void stmt_grow(struct fl_db_conn *c)
+{
+    struct fl_stmt **old = c->slots;
+    size_t n = c->n_slots;
+
+    c->n_slots = n ? 2 * n : 64;
+    c->slots = fl_calloc(c->n_slots, sizeof(*c->slots));
+    for (size_t i = 0; i < n; i++) {
+        if (old[i]) {
+            c->slots[stmt_slot(c, old[i]->sql)] = old[i];
+        }
+    }
+    fl_free(old);
+}
+
+static struct fl_stmt *stmt_prepare(struct fl_db_conn *c, const char *sql, struct fl_err *err)
+{
+    sqlite3_stmt *st = NULL;
+    struct fl_stmt *s;
+    int rc = sqlite3_prepare_v3(c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &st, NULL);
+
+    if (rc != SQLITE_OK) {
+        (void)db_fail_rc(c->db, rc, "prepare", err);
+        return NULL;
+    }
+    fl_assert(st);
+    s = FL_NEW(struct fl_stmt);
+    s->st = st;
+    s->conn = c;
+    s->sql = sql;
+    return s;
+}
+
+static struct fl_stmt *stmt_find(struct fl_db_conn *c, const char *sql, struct fl_err *err)
+{
+    size_t i = 0;
+    struct fl_stmt *s = NULL;
+
+    if (c->n_slots) {
+        i = stmt_slot(c, sql);
+        s = c->slots[i];
+    }
+    if (s) {
+        return s;
+    }
+    s = stmt_prepare(c, sql, err);
+    if (!s) {
+        return NULL;
+    }
+    if (2 * (c->n_stmts + 1) > c->n_slots) {
+        stmt_grow(c);
+        i = stmt_slot(c, sql);
+    }
+    c->slots[i] = s;
+    c->n_stmts++;
+    return s;
+}
+
+struct fl_stmt *fl_stmt_get(struct fl_db_conn *c, const char *sql, struct fl_err *err)
+{
+    struct fl_stmt *s = stmt_find(c, sql, err);
+
+    if (!s) {
+        return NULL;
+    }
+    (void)sqlite3_reset(s->st);
+    (void)sqlite3_clear_bindings(s->st);
+    s->bind_rc = SQLITE_OK;
+    if (!s->used) {
+        s->used = true;
+        s->next = c->used;
+        c->used = s;
+    }
+    return s;
+}
+
+/* A statement that is left in mid-read pins the log and keeps a savepoint from closing. */
+static void conn_reset_used(struct fl_db_conn *c)
+{
+    while (c->used) {
+        struct fl_stmt *s = c->used;
+
+        c->used = s->next;
+        s->next = NULL;
+        s->used = false;
+        (void)sqlite3_reset(s->st);
+    }
+}
+
+static void stmt_bound(struct fl_stmt *s, int rc)
+{
+    if (rc != SQLITE_OK && s->bind_rc == SQLITE_OK) {
+        s->bind_rc = rc;
+    }
+}
+
+void fl_stmt_bind_i64(struct fl_stmt *s, int i, int64_t v)
+{
+    stmt_bound(s, sqlite3_bind_int64(s->st, i, v));
+}
+
+/* A NULL pointer would bind NULL instead of the empty text. */
+void fl_stmt_bind_str(struct fl_stmt *s, int i, struct fl_str v)
+{
+    const char *p = v.n > 0 ? v.p : "";
+
+    stmt_bound(s, sqlite3_bind_text64(s->st, i, p, v.n, SQLITE_STATIC, SQLITE_UTF8));
+}
+
+void fl_stmt_bind_blob(struct fl_stmt *s, int i, struct fl_str v)
+{
+    stmt_bound(s, sqlite3_bind_blob64(s->st, i, v.n > 0 ? v.p : "", v.n, SQLITE_STATIC));
+}
+
+void fl_stmt_bind_null(struct fl_stmt *s, int i)
+{
+    stmt_bound(s, sqlite3_bind_null(s->st, i));
+}
+
+int fl_stmt_step(struct fl_stmt *s, struct fl_err *err)
+{
+    int rc;
+
+    if (s->bind_rc != SQLITE_OK) {
+        return db_fail_rc(NULL, s->bind_rc, "bind", err);
+    }
+    rc = sqlite3_step(s->st);
+    if (rc == SQLITE_ROW) {
+        return 1;
+    }
+    if (rc == SQLITE_DONE) {
+        (void)sqlite3_reset(s->st);
+        return 0;
+    }
+    rc = db_fail_rc(s->conn->db, rc, "store", err);
+    (void)sqlite3_reset(s->st);
+    return rc;
+}
+
+int fl_stmt_run(struct fl_stmt *s, struct fl_err *err)
+{
+    int rc;
+
+    do {
+        rc = fl_stmt_step(s, err);
+    } while (rc > 0);
+    return rc;
+}
+
+int64_t fl_stmt_i64(const struct fl_stmt *s, int col)
+{
+    return sqlite3_column_int64(s->st, col);
+}
+
+struct fl_str fl_stmt_str(const struct fl_stmt *s, int col)
+{
+    const void *p;
+    int n;
+
+    if (sqlite3_column_type(s->st, col) == SQLITE_BLOB) {
+        p = sqlite3_column_blob(s->st, col);
+    } else {
+        p = sqlite3_column_text(s->st, col);
+    }
+    n = sqlite3_column_bytes(s->st, col);
+    return (struct fl_str){p, p && n > 0 ? (size_t)n : 0};
+}
+
+bool fl_stmt_is_null(const struct fl_stmt *s, int col)
+{
+    return sqlite3_column_type(s->st, col) == SQLITE_NULL;
+}
+
+void fl_stmt_reset(struct fl_stmt *s)
+{
+    (void)sqlite3_reset(s->st);
+}
+
+int fl_db_changes(struct fl_db_conn *c)
+{
+    return sqlite3_changes(c->db);
+}
+
+/* ---- connections ---- */
+
+static int conn_exec(struct fl_db_conn *c, const char *sql, const char *what, struct fl_err *err)
+{
+    int rc = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
+
+    return rc == SQLITE_OK ? 0 : db_fail_rc(c->db, rc, what, err);
+}
+
+/* Transaction control, many times a second: prepared, and never among the used ones. */
+static int conn_run(struct fl_db_conn *c, const char *sql, struct fl_err *err)
+{
+    struct fl_err own = FL_ERR_INIT;
+    struct fl_err *e = err ? err : &own;
+    struct fl_stmt *s = stmt_find(c, sql, e);
+
+    return s ? fl_stmt_run(s, e) : (int)e->code;
+}
+
+static void conn_free(struct fl_db_conn *c)
+{
+    if (!c) {
+        return;
+    }
+    for (size_t i = 0; i < c->n_slots; i++) {
+        if (c->slots[i]) {
+            (void)sqlite3_finalize(c->slots[i]->st);
+            fl_free(c->slots[i]);
+        }
+    }
+    fl_free(c->slots);
+    (void)sqlite3_close(c->db);
+    fl_free(c);
+}
+
+static int conn_open(const char *path, struct fl_db_conn **ret, struct fl_err *err)
+{
+    struct fl_db_conn *c = FL_NEW(struct fl_db_conn);
+    int rc = sqlite3_open_v2(path, &c->db,
+                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+                                 SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE,
+                             NULL);
+
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_busy_timeout(c->db, DB_BUSY_MS);
+    }
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
+    }
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_db_config(c->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
+    }
+    if (rc != SQLITE_OK) {
+        rc = db_fail_rc(c->db, rc, path, err);
+        conn_free(c);
+        return rc;
+    }
+    *ret = c;
+    return 0;
+}
+
+static int reader_open(struct fl_db *db, struct fl_db_conn **ret, struct fl_err *err)
+{
+    struct fl_db_conn *c = NULL;
+    int rc = conn_open(db->path, &c, err);
+
+    if (rc) {
+        return rc;
+    }
+    rc = conn_exec(c,
+                   "PRAGMA cell_size_check=ON; PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY;"
+                   "PRAGMA query_only=ON",
+                   db->path, err);
+    if (rc) {
+        conn_free(c);
+        return rc;
+    }
+    *ret = c;
+    return 0;
+}
+
+static int writer_wal_hook(void *arg, sqlite3 *db, const char *name, int pages)
+{
+    struct fl_db *w = arg;
+
+    (void)db;
+    (void)name;
+    if (pages < w->wal_pages) {
+        w->wal_due = DB_WAL_PAGES; /* the log began anew */
+    }
+    w->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+static int writer_set_wal(struct fl_db *db, struct fl_err *err)
+{
+    fl_auto_text mode = NULL;
+    struct fl_stmt *s = fl_stmt_get(db->writer, "PRAGMA journal_mode=WAL", err);
+    int rc;
+
+    if (!s) {
+        return err ? (int)err->code : FL_E_BUG;
+    }
+    rc = fl_stmt_step(s, err);
+    if (rc < 0) {
+        return rc;
+    }
+    mode = fl_strndup(fl_stmt_str(s, 0).p, fl_stmt_str(s, 0).n);
+    fl_stmt_reset(s);
+    if (strcmp(mode, "wal") != 0) {
+        return fl_fail(err, FL_E_UNAVAILABLE, "StoreUnavailable",
+                       "%s: this file system cannot hold a write-ahead log (shared memory is "
+                       "missing; is it a network disk?)",
+                       db->path);
+    }
+    return 0;
+}
+
+static int writer_open(struct fl_db *db, struct fl_err *err)
+{
+    int rc = conn_open(db->path, &db->writer, err);
+
+    if (rc) {
+        return rc;
+    }
+    /* The page size counts only before the first page is written. Our thread checkpoints by itself, after it has
+     * answered, so SQLite's own checkpoint within COMMIT is off. */
+    rc = conn_exec(db->writer,
+                   "PRAGMA page_size=8192; PRAGMA cell_size_check=ON; PRAGMA foreign_keys=ON;"
+                   "PRAGMA secure_delete=FAST; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384",
+                   db->path, err);
+    if (rc == 0) {
+        rc = writer_set_wal(db, err);
+    }
+    if (rc == 0) {
+        rc = conn_exec(db->writer,
+                       db->sync_normal
+                           ? "PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=67108864"
+                           : "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864",
+                       db->path, err);
+    }
+    if (rc == 0) {
+        (void)sqlite3_wal_autocheckpoint(db->writer->db, 0);
+        (void)sqlite3_wal_hook(db->writer->db, writer_wal_hook, db);
+    }
+    return rc;
+}
+
+static int writer_version(struct fl_db *db, int64_t *ret, struct fl_err *err)
+{
+    struct fl_stmt *s = fl_stmt_get(db->writer, "PRAGMA user_version", err);
+    int rc = s ? fl_stmt_step(s, err) : err ? (int)err->code : FL_E_BUG;
+
+    if (rc == 1) {
+        *ret = fl_stmt_i64(s, 0);
+        fl_stmt_reset(s);
+        return 0;
+    }
+    return rc ? rc : fl_fail(err, FL_E_BAD_DATA, "StoreDamaged", "%s: no user_version", db->path);
+}
+
+static int writer_apply(struct fl_db *db, const char *const *migrations, int64_t from, int64_t to,
+                        struct fl_err *err)
+{
+    char version[64];
+    int rc = 0;
+
+    for (int64_t i = from; i < to && rc == 0; i++) {
+        rc = conn_exec(db->writer, migrations[i], "migration", err);
+    }
+    if (rc == 0) {
+        (void)snprintf(version, sizeof(version), "PRAGMA user_version=%lld", (long long)to);
+        rc = conn_exec(db->writer, version, db->path, err);
+    }
+    return rc;
+}
+
+/* Writes the version even when it stays: that is the proof that the file can be written. */
+static int writer_migrate(struct fl_db *db, const char *const *migrations, struct fl_err *err)
+{
+    int64_t have = 0;
+    int64_t want = 0;
+    int rc = writer_version(db, &have, err);
+
+    while (migrations && migrations[want]) {
+        want++;
+    }
+    if (rc) {
+        return rc;
+    }
+    if (have > want || have < 0) {
+        return fl_fail(err, FL_E_INVALID, "NewerVersion",
+                       "%s was written by a newer version of Fairlead (format %lld, this program "
+                       "knows up to %lld)",
+                       db->path, (long long)have, (long long)want);
+    }
+    rc = conn_exec(db->writer, "BEGIN IMMEDIATE", db->path, err);
+    if (rc) {
+        return rc;
+    }
+    rc = writer_apply(db, migrations, have, want, err);
+    if (rc == 0) {
+        rc = conn_exec(db->writer, "COMMIT", db->path, err);
+    }
+    if (rc && !sqlite3_get_autocommit(db->writer->db)) {
+        (void)sqlite3_exec(db->writer->db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    return rc;
+}
+
+/* ---- the writer ---- */
+
+static void writer_rollback(struct fl_db_conn *c)
+{
+    conn_reset_used(c);
+    if (!sqlite3_get_autocommit(c->db)) {
+        (void)conn_run(c, "ROLLBACK", NULL);
+    }
+}
+
+/* SQLite rolls the whole transaction back by itself on some failures (disk full, I/O, memory). */
+static int writer_lost(const struct db_write *w, struct fl_err *err)
+{
+    if (w->rc && w->err->msg[0]) {
+        return fl_fail(err, FL_E_UNAVAILABLE, w->err->reason, "%s", w->err->msg);
+    }
+    return fl_fail(err, FL_E_UNAVAILABLE, "StoreUnavailable",
+                   "store: the transaction was rolled back");
+}
+
+/* One write of several: only its own changes are undone when it fails. Negative: the transaction is lost. */
+static int writer_run_shared(struct fl_db_conn *c, struct db_write *w, struct fl_err *err)
+{
+    int rc = conn_run(c, "SAVEPOINT w", err);
+
+    if (rc) {
+        return rc;
+    }
+    w->rc = w->fn(c, w->arg, w->err);
+    conn_reset_used(c);
+    if (sqlite3_get_autocommit(c->db)) {
+        return writer_lost(w, err);
+    }
+    if (w->rc) {
+        rc = conn_run(c, "ROLLBACK TO w", err);
+    }
+    return rc ? rc : conn_run(c, "RELEASE w", err);
+}
+
+static int writer_run_alone(struct fl_db_conn *c, struct db_write *w, struct fl_err *err)
+{
+    w->rc = w->fn(c, w->arg, w->err);
+    conn_reset_used(c);
+    if (w->rc) {
+        writer_rollback(c);
+        return 0;
+    }
+    if (sqlite3_get_autocommit(c->db)) {
+        return writer_lost(w, err);
+    }
+    return conn_run(c, "COMMIT", err);
+}
+
+static int writer_run_batch(struct fl_db_conn *c, struct db_write *batch, struct fl_err *err)
+{
+    int ok = 0;
+    int rc = conn_run(c, "BEGIN IMMEDIATE", err);
+
+    if (rc) {
+        return rc;
+    }
+    if (!batch->next) {
+        return writer_run_alone(c, batch, err);
+    }
+    for (struct db_write *w = batch; w && rc == 0; w = w->next) {
+        rc = writer_run_shared(c, w, err);
+        ok += rc == 0 && w->rc == 0;
+    }
+    if (rc == 0 && ok == 0) {
+        writer_rollback(c);
+        return 0;
+    }
+    return rc ? rc : conn_run(c, "COMMIT", err);
+}
+
+/* A commit that failed fails all that were to be in it; a write with a failure of its own keeps that. */
+static void writer_fail_batch(struct db_write *batch, const struct fl_err *why)
+{
+    for (struct db_write *w = batch; w; w = w->next) {
+        if (w->rc == 0) {
+            w->rc = fl_fail(w->err, FL_E_UNAVAILABLE, why->reason, "%s", why->msg);
+        }
+    }
+}
+
+/* After the answers, so that no caller waits for it. PASSIVE waits for nobody; a log that grew far because readers never
+ * all left it is worth a wait. */
+static void writer_checkpoint(struct fl_db *db)
+{
+    int mode = SQLITE_CHECKPOINT_PASSIVE;
+
+    if (db->wal_pages < db->wal_due) {
+        return;
+    }
+    if (db->wal_pages > DB_WAL_LONG) {
+        mode = SQLITE_CHECKPOINT_RESTART;
+    }
+    (void)sqlite3_wal_checkpoint_v2(db->writer->db, NULL, mode, NULL, NULL);
+    db->wal_due = db->wal_pages + DB_WAL_AGAIN;
+}
+
+static void writer_answer(struct fl_db *db, struct db_write *batch)
+{
+    for (struct db_write *w = batch; w; w = w->next) {
+        if (w->rc == 0 && w->committed) {
+            w->committed(w->arg);
+        }
+    }
+    fl_lock_take(&db->lock);
+    while (batch) {
+        struct db_write *w = batch;
+
+        /* Once done is seen, w is gone with its caller's stack. */
+        batch = w->next;
+        w->done = true;
+        fl_cond_signal(&w->wake);
+    }
+    fl_lock_drop(&db->lock);
+}
+
+/* What waits now, at most a batch; NULL: nothing is left and the end was asked for. */
+static struct db_write *writer_take(struct fl_db *db)
+{
+    struct db_write *batch;
+    struct db_write *last;
+
+    fl_lock_scope(&db->lock);
+    while (!db->head && !db->stopping) {
+        db->idle = true;
+        fl_cond_wait(&db->work, &db->lock);
+    }
+    db->idle = false;
+    batch = db->head;
+    last = batch;
+    db->queued -= last != NULL;
+    for (int i = 1; last && last->next && i < db->batch_max; i++) {
+        last = last->next;
+        db->queued--;
+    }
+    if (last) {
+        db->head = last->next;
+        last->next = NULL;
+        if (!db->head) {
+            db->tail = &db->head;
+        }
+    }
+    return batch;
+}
+
+static void *writer_main(void *arg)
+{
+    struct fl_db *db = arg;
+    struct db_write *batch;
+
+    while ((batch = writer_take(db)) != NULL) {
+        struct fl_err err = FL_ERR_INIT;
+        int rc = writer_run_batch(db->writer, batch, &err);
+
+        if (rc) {
+            writer_rollback(db->writer);
+            writer_fail_batch(batch, &err);
+        }
+        conn_reset_used(db->writer);
+        writer_answer(db, batch);
+        writer_checkpoint(db);
+    }
+    return NULL;
+}
+
+/* Under the lock. */
+static void db_caller_leaves(struct fl_db *db)
+{
+    db->callers--;
+    if (db->stopping && db->callers == 0) {
+        fl_cond_signal(&db->callers_gone);
+    }
+}
+
+size_t fl_db_queued(struct fl_db *db)
+{
+    fl_lock_scope(&db->lock);
+    return db->queued;
+}
+
+int fl_db_write(struct fl_db *db, int (*fn)(struct fl_db_conn *c, void *arg, struct fl_err *err),
+                void (*committed)(void *arg), void *arg, struct fl_err *err)
+{
+    struct fl_err own = FL_ERR_INIT;
+    struct db_write w = {.fn = fn, .committed = committed, .arg = arg, .err = err ? err : &own};
+
+    fl_cond_init(&w.wake);
+    fl_lock_take(&db->lock);
+    fl_assert(!db->stopping);
+    db->callers++;
+    *db->tail = &w;
+    db->tail = &w.next;
+    db->queued++;
+    if (db->idle) {
+        db->idle = false;
+        fl_cond_signal(&db->work);
+    }
+    while (!w.done) {
+        fl_cond_wait(&w.wake, &db->lock);
+    }
+    db_caller_leaves(db);
+    fl_lock_drop(&db->lock);
+    fl_cond_destroy(&w.wake);
+    return w.rc;
+}
+
+/* ---- readers ---- */
+
+static struct fl_db_conn *reader_take(struct fl_db *db, struct fl_err *err)
+{
+    struct fl_db_conn *c;
+
+    fl_lock_take(&db->lock);
+    fl_assert(!db->stopping);
+    db->callers++;
+    while (!db->free_readers && db->n_readers >= db->readers_max) {
+        fl_cond_wait(&db->reader_back, &db->lock);
+    }
+    c = db->free_readers;
+    if (c) {
+        db->free_readers = c->next;
+    } else {
+        db->n_readers++; /* the place is ours while the connection is opened without the lock */
+    }
+    fl_lock_drop(&db->lock);
+    if (!c && reader_open(db, &c, err) != 0) {
+        fl_lock_take(&db->lock);
+        db->n_readers--;
+        fl_cond_signal(&db->reader_back);
+        db_caller_leaves(db);
+        fl_lock_drop(&db->lock);
+        return NULL;
+    }
+    return c;
+}
+
+static void reader_give(struct fl_db *db, struct fl_db_conn *c)
+{
+    fl_lock_scope(&db->lock);
+    c->next = db->free_readers;
+    db->free_readers = c;
+    fl_cond_signal(&db->reader_back);
+    db_caller_leaves(db);
+}
+
+int fl_db_read(struct fl_db *db, int (*fn)(struct fl_db_conn *c, void *arg, struct fl_err *err),
+               void *arg, struct fl_err *err)
+{
+    struct fl_err own = FL_ERR_INIT;
+    struct fl_err *e = err ? err : &own;
+    struct fl_db_conn *c = reader_take(db, e);
+    int rc;
+
+    if (!c) {
+        return (int)e->code;
+    }
+    rc = conn_run(c, "BEGIN", e);
+    if (rc == 0) {
+        rc = fn(c, arg, e);
+    }
+    conn_reset_used(c);
+    if (!sqlite3_get_autocommit(c->db)) {
+        /* Nothing was written, so its failure loses nothing. */
+        (void)conn_run(c, "ROLLBACK", NULL);
+        conn_reset_used(c);
+    }
+    reader_give(db, c);
+    return rc;
+}
+
+/* ---- open, close, the whole file ---- */
+
+static int db_take_lock(struct fl_db *db, struct fl_err *err)
+{
+    fl_auto_text path = fl_asprintf("%s.lock", db->path);
+    int rc = fl_file_lock(path, &db->lock_fd, err);
+
+    if (rc == FL_E_NOT_FOUND || rc == FL_E_INVALID) {
+        /* A folder that is not there or cannot be written: no store can be here now. */
+        err->code = FL_E_UNAVAILABLE;
+        rc = FL_E_UNAVAILABLE;
+    }
+    return rc;
+}
+
+static int db_fail_file(int errnum, const char *what, const char *path, struct fl_err *err)
+{
+    char text[FL_ERRNO_TEXT];
+
+    return fl_fail(err, FL_E_UNAVAILABLE, "StoreUnavailable", "cannot %s %s: %s", what, path,
+                   fl_errno_text(errnum, text));
+}
+
+/* SQLite would make it readable by all; its log and index take the mode of the file. */
+static int db_make_file(struct fl_db *db, struct fl_err *err)
+{
+    int fd = open(db->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd < 0) {
+        return errno == EEXIST ? 0 : db_fail_file(errno, "create", db->path, err);
+    }
+    (void)close(fd);
+    return fl_file_sync_folder(db->path, err);
+}
+
+static void db_free(struct fl_db *db)
+{
+    while (db->free_readers) {
+        struct fl_db_conn *c = db->free_readers;
+
+        db->free_readers = c->next;
+        db->n_readers--;
+        conn_free(c);
+    }
+    fl_assert(db->n_readers == 0);
+    conn_free(db->writer);
+    if (db->lock_fd >= 0) {
+        (void)close(db->lock_fd);
+    }
+    fl_cond_destroy(&db->callers_gone);
+    fl_cond_destroy(&db->reader_back);
+    fl_cond_destroy(&db->work);
+    fl_lock_destroy(&db->lock);
+    fl_free(db->path);
+    fl_free(db);
+}
+
+static int db_prepare(struct fl_db *db, const struct fl_db_conf *conf, struct fl_err *err)
+{
+    struct fl_db_conn *reader = NULL;
+    int rc = db_take_lock(db, err);
+
+    if (rc == 0) {
+        rc = db_make_file(db, err);
+    }
+    if (rc == 0) {
+        rc = writer_open(db, err);
+    }
+    if (rc == 0) {
+        rc = writer_migrate(db, conf->migrations, err);
+    }
+    if (db->writer) {
+        conn_reset_used(db->writer);
+    }
+    if (rc == 0) {
+        rc = reader_open(db, &reader, err);
+    }
+    if (rc == 0) {
+        db->n_readers = 1;
+        db->free_readers = reader;
+    }
+    return rc;
+}
+
+int fl_db_open(const struct fl_db_conf *conf, struct fl_db **ret, struct fl_err *err)
+{
+    struct fl_err own = FL_ERR_INIT;
+    struct fl_db *db = FL_NEW(struct fl_db);
+    int rc;
+
+    db->path = fl_strdup(conf->path);
+    db->lock_fd = -1;
+    db->sync_normal = conf->sync_normal;
+    db->batch_max = conf->batch_max > 0 ? conf->batch_max : DB_BATCH;
+    db->readers_max = conf->readers > 0 ? conf->readers : DB_READERS;
+    db->tail = &db->head;
+    db->wal_due = DB_WAL_PAGES;
+    fl_lock_init(&db->lock, "db", FL_RANK_WIRE);
+    fl_cond_init(&db->work);
+    fl_cond_init(&db->reader_back);
+    fl_cond_init(&db->callers_gone);
+    rc = db_prepare(db, conf, err ? err : &own);
+    if (rc) {
+        db_free(db);
+        return rc;
+    }
+    fl_thread_start(&db->thread, "db-writer", writer_main, db);
+    db->started = true;
+    *ret = db;
+    return 0;
+}
+
+void fl_db_close(struct fl_db *db)
+{
+    if (!db) {
+        return;
+    }
+    if (db->started) {
+        fl_lock_take(&db->lock);
+        db->stopping = true;
+        fl_cond_signal(&db->work);
+        while (db->callers > 0) {
+            fl_cond_wait(&db->callers_gone, &db->lock);
+        }
+        fl_lock_drop(&db->lock);
+        pthread_join(db->thread, NULL);
+        /* Closing the last connection checkpoints and removes the log. */
+    }
+    db_free(db);
+}
+
+int64_t fl_db_size_bytes(struct fl_db *db)
+{
+    struct stat st;
+
+    return stat(db->path, &st) == 0 ? (int64_t)st.st_size : 0;
+}
+
+static int backup_into(struct fl_db_conn *c, const char *path, struct fl_err *err)
+{
+    struct fl_stmt *s = fl_stmt_get(c, "VACUUM INTO ?1", err);
+
+    if (!s) {
+        return err ? (int)err->code : FL_E_BUG;
+    }
+    fl_stmt_bind_str(s, 1, fl_str_of(path));
+    return fl_stmt_run(s, err);
+}
+
+/* VACUUM INTO writes without fsync, so that is done here. */
+static int backup_sync(const char *path, struct fl_err *err)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int failed = 0;
+
+    if (fd < 0 || fsync(fd) != 0) {
+        failed = errno;
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return failed ? db_fail_file(failed, "write", path, err) : fl_file_sync_folder(path, err);
+}
+
+/* A connection of its own: those of the readers refuse writes of any kind, and the writer goes on meanwhile. */
+int fl_db_backup(struct fl_db *db, const char *path, struct fl_err *err)
+{
+    struct fl_err own = FL_ERR_INIT;
+    struct fl_err *e = err ? err : &own;
+    struct fl_db_conn *c = NULL;
+    int rc = fl_file_create(path, (struct fl_str){NULL, 0}, e);
+
+    if (rc) {
+        return rc;
+    }
+    rc = conn_open(db->path, &c, e);
+    if (rc == 0) {
+        rc = backup_into(c, path, e);
+    }
+    conn_free(c);
+    if (rc == 0) {
+        rc = backup_sync(path, e);
+    }
+    if (rc) {
+        (void)unlink(path);
+    }
+    return rc;
+}

@@ -33,7 +33,7 @@ bool fl_json_is(const struct fl_json *j, enum fl_json_type t); /* NULL: false */
 struct fl_json *fl_json_null(void);
 struct fl_json *fl_json_bool(bool v);
 struct fl_json *fl_json_int(int64_t v);
-struct fl_json *fl_json_double(double v);
+struct fl_json *fl_json_double(double v); /* finite */
 struct fl_json *fl_json_str(struct fl_str s);
 struct fl_json *fl_json_text(const char *s); /* NULL gives a JSON null */
 struct fl_json *fl_json_object(void);
@@ -44,7 +44,7 @@ struct fl_json *fl_json_get(const struct fl_json *j, const char *key);
 struct fl_json *fl_json_get_str(const struct fl_json *j, struct fl_str key);
 struct fl_json *fl_json_path(const struct fl_json *j, const char *path); /* "metadata.annotations"; plain keys only */
 void fl_json_set(struct fl_json *j, const char *key, struct fl_json *value); /* takes value; replaces in place */
-void fl_json_set_str(struct fl_json *j, struct fl_str key, struct fl_json *value);
+void fl_json_set_str(struct fl_json *j, struct fl_str key, struct fl_json *value); /* a NUL in key becomes U+FFFD */
 void fl_json_del(struct fl_json *j, const char *key);
 size_t fl_json_len(const struct fl_json *j); /* members or elements; 0 for others and NULL */
 /* Iteration in insertion order: `struct fl_json_iter it = fl_json_iter(j); while (fl_json_next(&it)) it.key, it.value`.
@@ -69,7 +69,7 @@ bool fl_json_as_str(const struct fl_json *j, struct fl_str *ret); /* false: NULL
 const char *fl_json_as_text(const struct fl_json *j); /* NULL: absent, not a string, or it has a NUL inside */
 const char *fl_json_get_text(const struct fl_json *j, const char *key);
 bool fl_json_as_i64(const struct fl_json *j, int64_t *ret); /* false also for doubles and beyond int64 */
-bool fl_json_as_double(const struct fl_json *j, double *ret);
+bool fl_json_as_double(const struct fl_json *j, double *ret); /* ints too; false beyond what a double holds */
 bool fl_json_as_bool(const struct fl_json *j, bool *ret);
 
 #endif

@@ -14,7 +14,8 @@
  * surrogates, depth <= FL_JSON_DEPTH_MAX. BAD_DATA names the byte offset (and line and column). Duplicates are found
  * exactly (by bytes after unescaping), in bounded memory. */
 int fl_json_check(struct fl_str text, struct fl_err *err);
-/* As above but lists duplicate keys by path instead of failing; calls back with "spec.x". For strict field validation. */
+/* As above but lists duplicate keys by path instead of failing; calls back with
+ * "spec.x" or "spec.list[2].x", each path once, at most 100, cut at 4096 bytes. For strict field validation. */
 int fl_json_check_dup(struct fl_str text, void (*dup)(void *arg, struct fl_str path), void *arg, struct fl_err *err);
 
 enum fl_scan_kind { FL_SCAN_NONE, FL_SCAN_OBJECT, FL_SCAN_ARRAY, FL_SCAN_STRING, FL_SCAN_NUMBER, FL_SCAN_BOOL, FL_SCAN_NULL };

@@ -31,7 +31,8 @@ static const struct fl_field secret_rows[] = {
             "what is there "
             "under the same key, and are never shown."),
      .item = FL_STRING, .flags = FL_WRITE_ONLY, .check = fl_check_config_key, .max = DATA_KEYS_MAX},
-    {FL_ROW("immutable", FL_BOOL, 5, "true = data can no longer be changed, nor this field.")},
+    {FL_ROW("immutable", FL_BOOL, 5, "true = data can no longer be changed, nor this field."),
+     .flags = FL_ZERO},
     FL_ROW_END,
 };
 static const struct fl_column secret_columns[] = {
@@ -65,7 +66,8 @@ static const struct fl_field config_map_rows[] = {
     {FL_ROW("binaryData", FL_MAP, 3,
             "Keys and values in base64, for what is no UTF-8 text. No key may be in data too."),
      .item = FL_BYTES, .check = fl_check_config_key, .max = DATA_KEYS_MAX},
-    {FL_ROW("immutable", FL_BOOL, 4, "true = data can no longer be changed, nor this field.")},
+    {FL_ROW("immutable", FL_BOOL, 4, "true = data can no longer be changed, nor this field."),
+     .flags = FL_ZERO},
     FL_ROW_END,
 };
 static const struct fl_column config_map_columns[] = {
@@ -157,7 +159,8 @@ static const struct fl_field service_account_rows[] = {
     {FL_ROW_OBJECTS("imagePullSecrets", pull_secret_rows, 3, "Secrets to pull images with."),
      .flags = FL_LIST_MAP, .key = "name"},
     {FL_ROW("automountServiceAccountToken", FL_BOOL, 4,
-            "Whether pods of this account get its token by themselves.")},
+            "Whether pods of this account get its token by themselves."),
+     .flags = FL_ZERO},
     FL_ROW_END,
 };
 static const struct fl_column service_account_columns[] = {
@@ -187,13 +190,13 @@ static const struct fl_field lease_spec_rows[] = {
     {FL_ROW("holderIdentity", FL_STRING, 1, "Who holds the lease; empty = nobody.")},
     {FL_ROW("leaseDurationSeconds", FL_INT, 2,
             "Seconds that others wait, after they last saw it renewed, before they take it."),
-     .min = 1, .max = INT32_MAX},
+     .flags = FL_ZERO, .min = 1, .max = INT32_MAX},
     {FL_ROW("acquireTime", FL_TIME, 3, "When the holder took it (microseconds)."),
      .flags = FL_MICRO},
     {FL_ROW("renewTime", FL_TIME, 4, "When the holder last renewed it (microseconds)."),
      .flags = FL_MICRO},
-    {FL_ROW("leaseTransitions", FL_INT, 5, "How often the holder has changed."), .min = 0,
-     .max = INT32_MAX},
+    {FL_ROW("leaseTransitions", FL_INT, 5, "How often the holder has changed."), .flags = FL_ZERO,
+     .min = 0, .max = INT32_MAX},
     {FL_ROW("strategy", FL_STRING, 6,
             "How holders are chosen among candidates, for coordinated election.")},
     {FL_ROW("preferredHolder", FL_STRING, 7, "Who should get it next; needs strategy.")},

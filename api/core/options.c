@@ -10,9 +10,11 @@ static const struct fl_field preconditions_rows[] = {
 };
 
 const struct fl_field fl_delete_options_rows[] = {
-    {FL_ROW("gracePeriodSeconds", FL_INT, 1, "Seconds allowed for a graceful end; 0 = at once.")},
+    {FL_ROW("gracePeriodSeconds", FL_INT, 1, "Seconds allowed for a graceful end; 0 = at once."),
+     .flags = FL_ZERO},
     {FL_ROW_OBJECT("preconditions", preconditions_rows, 2, "What must hold, or else 409.")},
-    {FL_ROW("orphanDependents", FL_BOOL, 3, "Old form of propagationPolicy: true = Orphan.")},
+    {FL_ROW("orphanDependents", FL_BOOL, 3, "Old form of propagationPolicy: true = Orphan."),
+     .flags = FL_ZERO},
     {FL_ROW("propagationPolicy", FL_STRING, 4,
             "What becomes of dependents: Background (the default), Foreground, or Orphan.")},
     {FL_ROW_LIST("dryRun", FL_STRING, 5, "All = go through everything and store nothing.")},

@@ -46,6 +46,7 @@ enum {
     FL_WRITE_ONLY = 1 << 4,  /* folded into another field, never stored (Secret.stringData) */
     FL_STATUS_ONLY = 1 << 5, /* the status of a kind: only its subresource writes it */
     FL_MICRO = 1 << 6, /* FL_TIME: always with six digits; Go clients refuse any other number */
+    FL_ZERO = 1 << 7,  /* protobuf: a zero that was sent is a value (a pointer in Go's type) */
 };
 
 /* Checks a string beyond type and length. Returns false and writes why (one clause, no trailing dot) to `why`. */

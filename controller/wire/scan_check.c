@@ -9,7 +9,8 @@
 #include "wire/scan_text.h"
 
 #define FEW_KEYS 256
-#define PAIRWISE_MAX 8
+#define PAIRWISE_MAX 16
+#define TEXT_MAX 0x3fffffffU /* what the fields of struct key hold */
 #define DUP_REPORTS_MAX 100
 #define DUP_PATH_MAX 4096
 #define KEY_SHOWN_MAX 100
@@ -31,9 +32,15 @@ struct level {
 };
 
 struct key {
-    uint32_t at;        /* offset of the content */
-    uint32_t hash : 31; /* of the decoded content; seeded, so that nobody can prepare collisions */
+    uint32_t at; /* offset of the content */
+    uint32_t n : 30;
+    uint32_t escaped : 1;
     uint32_t told : 1;
+};
+
+struct slot {
+    uint32_t key; /* index + 1; 0 = free */
+    uint32_t hash;
 };
 
 struct check {
@@ -44,7 +51,7 @@ struct check {
     struct key *keys; /* few_keys at first */
     size_t n_keys;
     size_t alloc_keys;
-    uint32_t *slots; /* few_slots at first; key index + 1, 0 = free */
+    struct slot *slots; /* few_slots at first */
     size_t alloc_slots;
     struct fl_buf scratch;
     size_t reports;
@@ -54,7 +61,7 @@ struct check {
     const char *why;
     struct fl_str why_key;
     struct key few_keys[FEW_KEYS];
-    uint32_t few_slots[FEW_KEYS];
+    struct slot few_slots[FEW_KEYS];
 };
 
 static enum want failed(struct check *c, size_t at, const char *why)
@@ -258,15 +265,19 @@ static enum want open_container(struct check *c, bool object)
     return object ? WANT_KEY_OR_END : WANT_VALUE_OR_END;
 }
 
-static struct fl_str key_content(const struct check *c, struct key key)
+static struct fl_str key_content(const struct check *c, size_t i)
 {
-    return (struct fl_str){c->text.p + key.at, fl_scan_string_end_(c->text, key.at) - key.at};
+    return (struct fl_str){c->text.p + c->keys[i].at, c->keys[i].n};
 }
 
 static bool same_key(const struct check *c, size_t i, size_t j)
 {
-    return c->keys[i].hash == c->keys[j].hash &&
-           fl_scan_same_(key_content(c, c->keys[i]), key_content(c, c->keys[j]));
+    const struct key *a = &c->keys[i];
+    const struct key *b = &c->keys[j];
+    if (a->escaped || b->escaped) {
+        return fl_scan_same_(key_content(c, i), key_content(c, j));
+    }
+    return a->n == b->n && memcmp(c->text.p + a->at, c->text.p + b->at, a->n) == 0;
 }
 
 /* Adds `spec.list[2].name` for key i of the object on top. */
@@ -282,7 +293,7 @@ static void add_path(const struct check *c, size_t i, struct fl_buf *b)
         if (b->len > 0) {
             fl_buf_char(b, '.');
         }
-        fl_scan_decode_(key_content(c, c->keys[at]), b);
+        fl_scan_decode_(key_content(c, at), b);
     }
 }
 
@@ -290,7 +301,7 @@ static void add_path(const struct check *c, size_t i, struct fl_buf *b)
 static bool tell_duplicate(struct check *c, size_t first, size_t again)
 {
     if (!c->dup) {
-        c->why_key = key_content(c, c->keys[again]);
+        c->why_key = key_content(c, again);
         failed(c, c->keys[again].at - 1, "duplicate key");
         return false;
     }
@@ -336,17 +347,30 @@ static size_t clear_slots(struct check *c, size_t keys)
     return size;
 }
 
+/* Seeded, so that nobody can prepare keys that collide. */
+static uint32_t key_hash(struct check *c, size_t i)
+{
+    struct fl_str content = key_content(c, i);
+    if (c->keys[i].escaped) {
+        fl_buf_clear(&c->scratch);
+        fl_scan_decode_(content, &c->scratch);
+        content = fl_buf_slice(&c->scratch);
+    }
+    return (uint32_t)fl_hash(content.p, content.n);
+}
+
 static bool compare_hashed(struct check *c, size_t first)
 {
     size_t mask = clear_slots(c, c->n_keys - first) - 1;
     for (size_t i = first; i < c->n_keys; i++) {
-        size_t slot = c->keys[i].hash & mask;
-        while (c->slots[slot] != 0 && !same_key(c, c->slots[slot] - 1, i)) {
-            slot = (slot + 1) & mask;
+        uint32_t hash = key_hash(c, i);
+        struct slot *slot = &c->slots[hash & mask];
+        while (slot->key != 0 && !(slot->hash == hash && same_key(c, slot->key - 1, i))) {
+            slot = slot == &c->slots[mask] ? c->slots : slot + 1;
         }
-        if (c->slots[slot] == 0) {
-            c->slots[slot] = (uint32_t)i + 1;
-        } else if (!tell_duplicate(c, c->slots[slot] - 1, i)) {
+        if (slot->key == 0) {
+            *slot = (struct slot){.key = (uint32_t)i + 1, .hash = hash};
+        } else if (!tell_duplicate(c, slot->key - 1, i)) {
             return false;
         }
     }
@@ -415,12 +439,6 @@ static enum want check_value(struct check *c, bool may_end)
 
 static void push_key(struct check *c, size_t start, bool escaped)
 {
-    struct fl_str content = {c->text.p + start, c->at - 1 - start};
-    if (escaped) {
-        fl_buf_clear(&c->scratch);
-        fl_scan_decode_(content, &c->scratch);
-        content = fl_buf_slice(&c->scratch);
-    }
     if (c->n_keys == c->alloc_keys) {
         struct key *few = c->keys == c->few_keys ? c->few_keys : NULL;
         c->alloc_keys *= 2;
@@ -429,8 +447,11 @@ static void push_key(struct check *c, size_t start, bool escaped)
             memcpy(c->keys, few, sizeof(c->few_keys));
         }
     }
-    uint32_t hash = (uint32_t)fl_hash(content.p, content.n) & 0x7fffffff;
-    c->keys[c->n_keys++] = (struct key){.at = (uint32_t)start, .hash = hash & 0x7fffffff};
+    c->keys[c->n_keys++] = (struct key){
+        .at = (uint32_t)start,
+        .n = (uint32_t)(c->at - 1 - start) & TEXT_MAX,
+        .escaped = escaped,
+    };
 }
 
 static enum want check_key(struct check *c, bool may_end)
@@ -533,8 +554,8 @@ static int report(const struct check *c, struct fl_err *err)
 int fl_json_check_dup(struct fl_str text, void (*dup)(void *arg, struct fl_str path), void *arg,
                       struct fl_err *err)
 {
-    if (text.n > UINT32_MAX) {
-        return fl_fail(err, FL_E_TOO_BIG, "TooBig", "JSON: more than %u bytes", UINT32_MAX);
+    if (text.n > TEXT_MAX) {
+        return fl_fail(err, FL_E_TOO_BIG, "TooBig", "JSON: more than %u bytes", TEXT_MAX);
     }
     struct check c;
     /* Not zeroed: the key arrays are large and need no initial value. */

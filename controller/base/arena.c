@@ -82,9 +82,7 @@ void fl_arena_clear(struct fl_arena *a)
 static size_t footprint(size_t n)
 {
     size_t align = alignof(max_align_t);
-    if (n > (size_t)PTRDIFF_MAX - 4 * align) {
-        (void)fl_malloc(n); /* ends the process */
-    }
+    fl_assert(n <= (size_t)PTRDIFF_MAX - 4 * align);
     return ((n ? n : 1) + FL_REDZONE + align - 1) / align * align;
 }
 

@@ -176,6 +176,17 @@ static void time_add(struct fl_buf *line)
     fl_buf_char(line, 'Z');
 }
 
+/* Not quoted, so what could steer the terminal becomes a space. */
+static void tty_text_add(struct fl_buf *line, const char *text)
+{
+    fl_auto_val(fl_buf) clean = FL_BUF_INIT(FL_BUF_ANY);
+    fl_redact(&clean, cut_utf8(fl_str_of(text), VALUE_MAX));
+    for (size_t i = 0; i < clean.len; i++) {
+        unsigned char c = (unsigned char)clean.data[i];
+        fl_buf_char(line, c < 0x20 || c == 0x7f ? ' ' : clean.data[i]);
+    }
+}
+
 static void head_add(struct fl_buf *line, enum fl_log_format format, enum fl_log_level level,
                      const char *msg)
 {
@@ -184,7 +195,7 @@ static void head_add(struct fl_buf *line, enum fl_log_format format, enum fl_log
     time_add(line);
     if (format == FL_LOG_TTY) {
         fl_buf_fmt(line, " %s ", levels[level].tty);
-        fl_redact(line, fl_str_of(msg));
+        tty_text_add(line, msg);
         return;
     }
     if (json) {

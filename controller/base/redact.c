@@ -45,14 +45,17 @@ static bool url_ends(char c)
     return is_space(c) || c == '"' || c == '<' || c == '>';
 }
 
-/* A quote or bracket that closes what stands around the URL, and no part of it. */
+/* A quote, bracket or sentence mark that closes what stands around the URL, and is no part of it. */
 static bool url_is_closed(struct fl_str s, size_t at)
 {
-    return strchr("')]", s.p[at]) != NULL &&
-           (at + 1 == s.n || is_space(s.p[at + 1]) || strchr(",;:.", s.p[at + 1]) != NULL);
+    static const char marks[] = ",;:.";
+    if (s.p[at] == '\'' || s.p[at] == ')' || s.p[at] == ']') {
+        return at + 1 == s.n || is_space(s.p[at + 1]) || strchr(marks, s.p[at + 1]) != NULL;
+    }
+    return strchr(marks, s.p[at]) != NULL && (at + 1 == s.n || is_space(s.p[at + 1]));
 }
 
-/* s[at..] stands behind "://". Adds what may be seen and returns where the URL, or its query, ends. */
+/* s[at..) stands behind "://". Adds what may be seen and returns where the URL, or its query, ends. */
 static size_t url_add(struct fl_buf *b, struct fl_str s, size_t at)
 {
     size_t end = at;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "reconcile/mapping.h"
 
+#include "api/meta/oci_names.h"
 #include "base/glob.h"
 
 static bool mapping_any(const struct fl_list *globs, struct fl_str name)
@@ -42,27 +43,17 @@ bool fl_filter_literal(const struct fl_filter *f)
 int fl_map_repository(const struct fl_policy_destination *d, const char *source, struct fl_arena *a,
                       const char **ret, struct fl_err *err)
 {
-    if (!d->namespace_ || d->namespace_[0] == '\0') {
-        *ret = fl_arena_text(a, source);
-        return 0;
+    fl_auto_val(fl_buf) b = FL_BUF_INIT(FL_BUF_ANY);
+    int x = fl_oci_map_repository(fl_str_of(source), fl_str_of(d->namespace_),
+                                  d->namespace_replace_count, &b, err);
+    if (x < 0) {
+        return x;
     }
-    if (d->namespace_replace_count < 0) {
-        const char *last = strrchr(source, '/');
-        *ret = fl_arena_fmt(a, "%s/%s", d->namespace_, last ? last + 1 : source);
-        return 0;
+    const char *wrong = fl_oci_repository_wrong(fl_buf_slice(&b));
+    if (wrong) {
+        return fl_fail(err, FL_E_INVALID, "MappingImpossible", "'%s' maps to '%s', which %s",
+                       source, b.data, wrong);
     }
-    const char *rest = source;
-    for (int64_t i = 0; i < d->namespace_replace_count; i++) {
-        const char *slash = strchr(rest, '/');
-        if (!slash) {
-            return fl_fail(err, FL_E_INVALID, "MappingImpossible",
-                           "repository '%s' has %lld components before its last one, but "
-                           "spec.destination.namespaceReplaceCount is %lld: lower it or narrow "
-                           "spec.repositories",
-                           source, (long long)i, (long long)d->namespace_replace_count);
-        }
-        rest = slash + 1;
-    }
-    *ret = fl_arena_fmt(a, "%s/%s", d->namespace_, rest);
+    *ret = fl_arena_str(a, fl_buf_slice(&b));
     return 0;
 }

@@ -31,7 +31,8 @@ struct fl_form_list {
     struct fl_form form;
     const struct fl_kind *kind;
     struct fl_buf *out;
-    size_t n;
+    size_t n;     /* items so far */
+    size_t start; /* private: where this list begins in out */
 };
 void fl_form_list_begin(struct fl_form_list *l, const struct fl_form *f, const struct fl_kind *k, struct fl_buf *out);
 void fl_form_list_item(struct fl_form_list *l, struct fl_str text);

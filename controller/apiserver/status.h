@@ -16,7 +16,10 @@ struct fl_status {
     const char *uid;
     const struct fl_violations *causes; /* NULL */
     const char *cause_reason; /* one cause without field, e.g. "NamespaceTerminating", "ResourceVersionTooLarge"; NULL */
-    int retry_after_s;     /* 0 = none; also sent as header */
+    const char *cause_message; /* of that cause; NULL: the message */
+    const char *cause_field;   /* NULL */
+    bool empty_details;    /* "details":{} although nothing is in it, as the real server answers failed patches */
+    int retry_after_s;     /* 0 = none; also sent as header (at most 10) */
     bool success;
 };
 void fl_status_text(const struct fl_status *s, struct fl_buf *b);  /* the JSON */
@@ -27,6 +30,9 @@ void fl_status_not_found(struct fl_response *res, const struct fl_kind *k, struc
 void fl_status_exists(struct fl_response *res, const struct fl_kind *k, struct fl_str name, bool being_deleted);
 void fl_status_conflict(struct fl_response *res, const struct fl_kind *k, struct fl_str name, const char *why /* NULL: modified */);
 void fl_status_invalid(struct fl_response *res, const struct fl_kind *k, struct fl_str name, const struct fl_violations *vs);
+/* As above for what is no resource: ListOptions, DeleteOptions of group meta.k8s.io. */
+void fl_status_invalid_as(struct fl_response *res, const char *group, const char *kind, struct fl_str name,
+                          const struct fl_violations *vs);
 void fl_status_bad_request(struct fl_response *res, const char *fmt, ...) fl_printf_like(2, 3);
 void fl_status_forbidden(struct fl_response *res, const struct fl_kind *k, struct fl_str name, const char *cause_reason, const char *fmt, ...)
     fl_printf_like(5, 6);

@@ -445,6 +445,16 @@ void fl_json_del(struct fl_json *j, const char *key)
     }
 }
 
+void fl_json_del_str(struct fl_json *j, struct fl_str key)
+{
+    char small[128];
+    char *text = key_text(key, small, sizeof(small));
+    fl_json_del(j, text);
+    if (text != small) {
+        fl_free(text);
+    }
+}
+
 size_t fl_json_len(const struct fl_json *j)
 {
     if (is_container(j, json_type_object)) {

@@ -46,6 +46,7 @@ struct fl_json *fl_json_path(const struct fl_json *j, const char *path); /* "met
 void fl_json_set(struct fl_json *j, const char *key, struct fl_json *value); /* takes value; replaces in place */
 void fl_json_set_str(struct fl_json *j, struct fl_str key, struct fl_json *value); /* a NUL in key becomes U+FFFD */
 void fl_json_del(struct fl_json *j, const char *key);
+void fl_json_del_str(struct fl_json *j, struct fl_str key);
 size_t fl_json_len(const struct fl_json *j); /* members or elements; 0 for others and NULL */
 /* Iteration in insertion order: `struct fl_json_iter it = fl_json_iter(j); while (fl_json_next(&it)) it.key, it.value`.
  * No changes to j meanwhile. */

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/options.h"
+
+#include "base/num.h"
+#include "wire/conf.h"
+
+enum option_type { OPT_TEXT, OPT_FLAG, OPT_DURATION, OPT_CHOICE };
+
+enum {
+    ON_STANDALONE = 1 << FL_CMD_STANDALONE,
+    ON_RUN = 1 << FL_CMD_RUN,
+    ON_KEY = 1 << FL_CMD_ROTATE_KEY
+};
+#define ON_BOTH (ON_STANDALONE | ON_RUN)
+
+struct option {
+    const char *name; /* without dashes; also the key of the configuration file */
+    enum option_type type;
+    size_t at;
+    unsigned on; /* commands that take it */
+    const char *arg;
+    const char *def;
+    const char *const *choices;
+    const char *doc;
+};
+
+#define AT(m) offsetof(struct fl_options, m)
+static const char *const option_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const option_formats[] = {"auto", "text", "json", "tty", NULL};
+static const char *const option_syncs[] = {"full", "normal", NULL};
+
+static const struct option options[] = {
+    {"backoff-max", OPT_DURATION, AT(backoff_max_ms), ON_BOTH, "TIME", "5m", NULL,
+     "longest wait between two tries of what fails"},
+    {"config", OPT_TEXT, AT(config), ON_BOTH, "FILE", NULL, NULL,
+     "options as `name: value` lines (YAML)"},
+    {"context", OPT_TEXT, AT(context), ON_RUN, "NAME", NULL, NULL,
+     "context of the kubeconfig; default: its current one"},
+    {"data-dir", OPT_TEXT, AT(data_dir), ON_STANDALONE | ON_KEY, "DIR", "/var/lib/fairlead", NULL,
+     "database, keys, certificates"},
+    {"grace", OPT_DURATION, AT(grace_ms), ON_BOTH, "TIME", "10s", NULL,
+     "time to end in order after SIGTERM"},
+    {"key-file", OPT_TEXT, AT(key_file), ON_STANDALONE | ON_KEY, "FILE", NULL, NULL,
+     "key of the Secrets at rest; default: DIR/secrets.key, made at first start"},
+    {"kubeconfig", OPT_TEXT, AT(kubeconfig), ON_RUN, "FILE", NULL, NULL,
+     "the API to work for; default: the service account of the pod"},
+    {"listen", OPT_TEXT, AT(listen), ON_STANDALONE, "HOST:PORT", "127.0.0.1:7443", NULL,
+     "address of the Kubernetes API (TLS); port 0 picks one"},
+    {"listen-public", OPT_FLAG, AT(listen_public), ON_STANDALONE, NULL, NULL, NULL,
+     "allow --listen on an address that others reach"},
+    {"log-format", OPT_CHOICE, AT(log_format), ON_BOTH, "FORM", "auto", option_formats,
+     "auto, text, json or tty"},
+    {"log-level", OPT_CHOICE, AT(log_level), ON_BOTH, "LEVEL", "info", option_levels,
+     "debug, info, warn or error"},
+    {"metrics-listen", OPT_TEXT, AT(metrics_listen), ON_BOTH, "HOST:PORT", NULL, NULL,
+     "serve /metrics, /healthz, /readyz there (plain HTTP)"},
+    {"namespace", OPT_TEXT, AT(ns), ON_BOTH, "NAME", NULL, NULL,
+     "work for this namespace only; default: all"},
+    {"no-controllers", OPT_FLAG, AT(no_controllers), ON_STANDALONE, NULL, NULL, NULL,
+     "serve the API alone"},
+    {"no-leader-elect", OPT_FLAG, AT(no_leader_elect), ON_RUN, NULL, NULL, NULL,
+     "work at once, without holding the Lease fairlead"},
+    {"sync", OPT_CHOICE, AT(sync), ON_STANDALONE, "MODE", "full", option_syncs,
+     "full: a write is on disk when answered; normal: power loss may undo the last ones"},
+    {"tls-cert", OPT_TEXT, AT(tls_cert), ON_STANDALONE, "FILE", NULL, NULL,
+     "certificate of the API (PEM); default: made and renewed in DIR"},
+    {"tls-key", OPT_TEXT, AT(tls_key), ON_STANDALONE, "FILE", NULL, NULL, "its key (PEM)"},
+    {"write-kubeconfig", OPT_TEXT, AT(write_kubeconfig), ON_STANDALONE, "FILE", NULL, NULL,
+     "write a kubeconfig (0600) there when the API answers; default: DIR/kubeconfig"},
+};
+
+static const struct {
+    const char *name;
+    enum fl_command command;
+    const char *doc;
+} option_commands[] = {
+    {"standalone", FL_CMD_STANDALONE,
+     "serve a Kubernetes API of its own (SQLite) and reconcile: no cluster needed"},
+    {"run", FL_CMD_RUN, "reconcile for an existing Kubernetes API"},
+    {"rotate-key", FL_CMD_ROTATE_KEY,
+     "put a new key before the old ones in the key file; Secrets follow by themselves"},
+    {"version", FL_CMD_VERSION, "print the version"},
+    {"help", FL_CMD_HELP, "print this"},
+};
+
+/* ---- setting ------------------------------------------------------------------------------------------------------ */
+
+static const struct option *option_find(struct fl_str name)
+{
+    for (size_t i = 0; i < FL_LEN(options); i++) {
+        if (fl_str_is(name, options[i].name)) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+static int option_set_choice(const struct option *o, const char *value, const char **at,
+                             const char *from, struct fl_err *err)
+{
+    fl_auto_val(fl_buf) all = FL_BUF_INIT(FL_BUF_ANY);
+    for (size_t i = 0; o->choices[i]; i++) {
+        if (strcmp(o->choices[i], value) == 0) {
+            *at = o->choices[i];
+            return 0;
+        }
+        fl_buf_fmt(&all, "%s%s", i ? ", " : "", o->choices[i]);
+    }
+    return fl_fail(err, FL_E_INVALID, "Usage", "%s: '%s' is not one of: %s", from, value, all.data);
+}
+
+/* from: how the user wrote it, for the message: "--listen", "FAIRLEAD_LISTEN", "file.yaml line 3: listen". */
+static int option_set(const struct option *o, const char *value, const char *from,
+                      struct fl_options *ret, struct fl_err *err)
+{
+    char *base = (char *)ret + o->at;
+    switch (o->type) {
+    case OPT_TEXT:
+        if (value[0] == '\0') {
+            return fl_fail(err, FL_E_INVALID, "Usage", "%s needs a value (%s)", from, o->arg);
+        }
+        memcpy(base, &value, sizeof(value));
+        return 0;
+    case OPT_CHOICE: {
+        const char *choice = NULL;
+        int x = option_set_choice(o, value, &choice, from, err);
+        if (x == 0) {
+            memcpy(base, &choice, sizeof(choice));
+        }
+        return x;
+    }
+    case OPT_FLAG: {
+        bool on = strcmp(value, "true") == 0;
+        if (!on && strcmp(value, "false") != 0) {
+            return fl_fail(err, FL_E_INVALID, "Usage", "%s: '%s' is neither true nor false", from,
+                           value);
+        }
+        memcpy(base, &on, sizeof(on));
+        return 0;
+    }
+    case OPT_DURATION: {
+        int64_t ms = 0;
+        if (!fl_duration_parse(fl_str_of(value), &ms) || ms < 0) {
+            return fl_fail(err, FL_E_INVALID, "Usage",
+                           "%s: '%s' is not a duration such as 10s, 5m or 1h30m", from, value);
+        }
+        memcpy(base, &ms, sizeof(ms));
+        return 0;
+    }
+    }
+    return 0;
+}
+
+/* ---- the four sources --------------------------------------------------------------------------------------------- */
+
+static int options_defaults(struct fl_options *ret, struct fl_err *err)
+{
+    for (size_t i = 0; i < FL_LEN(options); i++) {
+        if (options[i].def) {
+            int x = option_set(&options[i], options[i].def, options[i].name, ret, err);
+            if (x < 0) {
+                return x;
+            }
+        }
+    }
+    return 0;
+}
+
+static int options_file(struct fl_arena *a, struct fl_options *ret, struct fl_err *err)
+{
+    const char *known[FL_LEN(options) + 1];
+    size_t n = 0;
+    for (size_t i = 0; i < FL_LEN(options); i++) {
+        if (strcmp(options[i].name, "config") != 0) {
+            known[n++] = options[i].name;
+        }
+    }
+    known[n] = NULL;
+    struct fl_conf_entry *entries = NULL;
+    size_t n_entries = 0;
+    int x = fl_conf_load(ret->config, known, a, &entries, &n_entries, err);
+    for (size_t i = 0; x == 0 && i < n_entries; i++) {
+        const struct option *o = option_find(fl_str_of(entries[i].key));
+        const char *from =
+            fl_arena_fmt(a, "%s: line %d: %s", ret->config, entries[i].line, entries[i].key);
+        x = option_set(o, entries[i].value, from, ret, err);
+    }
+    return x;
+}
+
+/* "data-dir" <-> "FAIRLEAD_DATA_DIR" */
+static const char *option_env_name(const struct option *o, struct fl_arena *a)
+{
+    char *s = fl_arena_fmt(a, "FAIRLEAD_%s", o->name);
+    for (char *c = s + 9; *c; c++) {
+        *c = *c == '-' ? '_' : (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
+    }
+    return s;
+}
+
+static int options_env(char *const *env, struct fl_arena *a, struct fl_options *ret,
+                       struct fl_err *err)
+{
+    for (size_t i = 0; i < FL_LEN(options); i++) {
+        const char *name = option_env_name(&options[i], a);
+        size_t n = strlen(name);
+        for (size_t e = 0; env && env[e]; e++) {
+            if (strncmp(env[e], name, n) != 0 || env[e][n] != '=' || env[e][n + 1] == '\0') {
+                continue;
+            }
+            int x = option_set(&options[i], fl_arena_text(a, env[e] + n + 1), name, ret, err);
+            if (x < 0) {
+                return x;
+            }
+        }
+    }
+    return 0;
+}
+
+static int options_one(int argc, char *const *argv, int *at, struct fl_arena *a,
+                       struct fl_options *ret, struct fl_err *err)
+{
+    const char *arg = argv[*at];
+    if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
+        ret->help = true;
+        return 0;
+    }
+    if (strncmp(arg, "--", 2) != 0) {
+        return fl_fail(err, FL_E_INVALID, "Usage", "unexpected argument '%s'", arg);
+    }
+    struct fl_str value = fl_str_of(arg + 2);
+    struct fl_str name;
+    bool has_value = fl_str_cut(&value, '=', &name);
+    const struct option *o = option_find(name);
+    if (!o || !(o->on & (1U << ret->command))) {
+        return fl_fail(err, FL_E_INVALID, "Usage", "unknown option --%.*s (see --help)",
+                       FL_STR_ARG(name));
+    }
+    const char *from = fl_arena_fmt(a, "--%s", o->name);
+    if (o->type == OPT_FLAG) {
+        return option_set(o, has_value ? fl_arena_str(a, value) : "true", from, ret, err);
+    }
+    if (!has_value && *at + 1 >= argc) {
+        return fl_fail(err, FL_E_INVALID, "Usage", "%s needs a value (%s)", from, o->arg);
+    }
+    return option_set(o, has_value ? fl_arena_str(a, value) : argv[++*at], from, ret, err);
+}
+
+static int options_flags(int argc, char *const *argv, int first, struct fl_arena *a,
+                         struct fl_options *ret, struct fl_err *err)
+{
+    for (int i = first; i < argc; i++) {
+        int x = options_one(argc, argv, &i, a, ret, err);
+        if (x < 0) {
+            return x;
+        }
+    }
+    return 0;
+}
+
+static int options_command(int argc, char *const *argv, struct fl_options *ret, struct fl_err *err)
+{
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        ret->command = FL_CMD_HELP;
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        ret->command = FL_CMD_VERSION;
+        return 0;
+    }
+    for (size_t i = 0; i < FL_LEN(option_commands); i++) {
+        if (strcmp(argv[1], option_commands[i].name) == 0) {
+            ret->command = option_commands[i].command;
+            return 0;
+        }
+    }
+    return fl_fail(err, FL_E_INVALID, "Usage",
+                   "unknown command '%s' (standalone, run, rotate-key, version, help)", argv[1]);
+}
+
+int fl_options_parse(int argc, char *const *argv, char *const *env, struct fl_arena *a,
+                     struct fl_options *ret, struct fl_err *err)
+{
+    struct fl_options o = {0};
+    int x = options_command(argc, argv, &o, err);
+    if (x < 0 || o.command == FL_CMD_HELP || o.command == FL_CMD_VERSION) {
+        *ret = o;
+        return x;
+    }
+    x = options_defaults(&o, err);
+    /* The file is named by a flag or the environment, but both beat it: so they are read twice. */
+    x = x < 0 ? x : options_env(env, a, &o, err);
+    x = x < 0 ? x : options_flags(argc, argv, 2, a, &o, err);
+    if (x == 0 && o.config && !o.help) {
+        x = options_file(a, &o, err);
+        x = x < 0 ? x : options_env(env, a, &o, err);
+        x = x < 0 ? x : options_flags(argc, argv, 2, a, &o, err);
+    }
+    if (x == 0) {
+        *ret = o;
+    }
+    return x;
+}
+
+/* ---- help ---------------------------------------------------------------------------------------------------------- */
+
+static void options_help_rows(enum fl_command command, struct fl_buf *b)
+{
+    for (size_t i = 0; i < FL_LEN(options); i++) {
+        const struct option *o = &options[i];
+        if (!(o->on & (1U << command))) {
+            continue;
+        }
+        size_t start = b->len;
+        fl_buf_fmt(b, "  --%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+        size_t used = b->len - start;
+        fl_buf_fmt(b, "%*s%s", used < 28 ? (int)(28 - used) : 1, "", o->doc);
+        if (o->def) {
+            fl_buf_fmt(b, " (%s)", o->def);
+        }
+        fl_buf_char(b, '\n');
+    }
+}
+
+void fl_options_help(enum fl_command command, struct fl_buf *b)
+{
+    if (command == FL_CMD_HELP || command == FL_CMD_VERSION) {
+        fl_buf_text(b, "fairlead keeps what is outside the cluster as its YAML says.\n\nUsage: "
+                       "fairlead COMMAND [OPTIONS]\n\n");
+        for (size_t i = 0; i < FL_LEN(option_commands); i++) {
+            fl_buf_fmt(b, "  %-12s %s\n", option_commands[i].name, option_commands[i].doc);
+        }
+        fl_buf_text(b,
+                    "\n`fairlead COMMAND --help` lists a command's options. Every option is also "
+                    "an environment variable\n"
+                    "(FAIRLEAD_DATA_DIR) and a key of the file given by --config (data-dir: ...).\n"
+                    "Exit codes: 0 done, 1 failure, 2 usage.\n");
+        return;
+    }
+    for (size_t i = 0; i < FL_LEN(option_commands); i++) {
+        if (option_commands[i].command == command) {
+            fl_buf_fmt(b, "Usage: fairlead %s [OPTIONS]\n  %s\n\n", option_commands[i].name,
+                       option_commands[i].doc);
+        }
+    }
+    options_help_rows(command, b);
+}
+
+void fl_options_page(struct fl_buf *b)
+{
+    fl_auto(fl_arena) a = fl_arena_new();
+    fl_buf_text(b,
+                "| option | environment | commands | default | meaning |\n|---|---|---|---|---|\n");
+    for (size_t i = 0; i < FL_LEN(options); i++) {
+        const struct option *o = &options[i];
+        fl_buf_fmt(b, "| `--%s%s%s` | `%s` | ", o->name, o->arg ? " " : "", o->arg ? o->arg : "",
+                   option_env_name(o, a));
+        const char *sep = "";
+        for (size_t c = 0; c < FL_LEN(option_commands); c++) {
+            if (o->on & (1U << option_commands[c].command)) {
+                fl_buf_fmt(b, "%s%s", sep, option_commands[c].name);
+                sep = ", ";
+            }
+        }
+        fl_buf_fmt(b, " | %s | %s |\n", o->def ? o->def : "", o->doc);
+    }
+}
+
+int fl_options_address(const char *option, const char *text, struct fl_arena *a,
+                       const char **ret_host, uint16_t *ret_port, struct fl_err *err)
+{
+    const char *colon = strrchr(text, ':');
+    int64_t port = -1;
+    if (!colon || !fl_num_i64(fl_str_of(colon + 1), &port) || port < 0 || port > 65535) {
+        return fl_fail(err, FL_E_INVALID, "Usage",
+                       "--%s: '%s' is not HOST:PORT, such as 127.0.0.1:7443", option, text);
+    }
+    struct fl_str host = {text, (size_t)(colon - text)};
+    if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']') {
+        host = (struct fl_str){host.p + 1, host.n - 2};
+    }
+    if (host.n == 0) {
+        return fl_fail(err, FL_E_INVALID, "Usage",
+                       "--%s: '%s' names no address: write 127.0.0.1:%lld", option, text,
+                       (long long)port);
+    }
+    *ret_host = fl_str_is(host, "localhost") ? "127.0.0.1" : fl_arena_str(a, host);
+    *ret_port = (uint16_t)port;
+    return 0;
+}

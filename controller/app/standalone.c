@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * `fairlead standalone`: the embedded API with its two doors, and the controllers behind the inner one. */
+#include <arpa/inet.h>
+
+#include "apiserver/apiserver.h"
+#include "app/home.h"
+#include "app/program.h"
+#include "app/work.h"
+#include "wire/crypt.h"
+#include "wire/httpd.h"
+
+struct standalone {
+    const struct fl_options *o;
+    struct fl_arena *arena;
+    struct fl_clock *clock;
+    const char *host;
+    uint16_t port;
+    struct fl_home home;
+    struct fl_apiserver *api;
+    struct fl_httpd *httpd;
+    struct fl_kube *kube;
+    struct fl_work *work;
+};
+
+static bool standalone_is_loopback(const char *host)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, host, &v4) == 1) {
+        return (ntohl(v4.s_addr) >> 24) == 127;
+    }
+    return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+static int standalone_address(struct standalone *s, struct fl_err *err)
+{
+    int x = fl_options_address("listen", s->o->listen, s->arena, &s->host, &s->port, err);
+    if (x == 0 && !standalone_is_loopback(s->host) && !s->o->listen_public) {
+        return fl_fail(err, FL_E_INVALID, "Usage",
+                       "--listen %s is an address that others can reach, with the power over "
+                       "everything declared here: add "
+                       "--listen-public if that is meant",
+                       s->o->listen);
+    }
+    return x;
+}
+
+static int standalone_open_api(struct standalone *s, struct fl_err *err)
+{
+    const struct fl_apiserver_conf api = {
+        .data_dir = s->o->data_dir,
+        .key_file = s->o->key_file,
+        .clock = s->clock,
+        .token = &s->home.token,
+        .sync_normal = strcmp(s->o->sync, "normal") == 0,
+    };
+    int x = fl_apiserver_open(&api, &s->api, err);
+    if (x < 0) {
+        return x;
+    }
+    const struct fl_httpd_conf http = {
+        .host = s->host,
+        .port = s->port,
+        .cert_pem = s->home.cert_pem.data,
+        .key_pem = s->home.key_pem.data,
+        .serve = fl_apiserver_serve,
+        .self = s->api,
+        .body_cap = fl_apiserver_body_cap,
+        .too_big = fl_apiserver_too_big,
+        .server_name = "api",
+    };
+    x = fl_httpd_start(&http, &s->httpd, err);
+    if (x == 0) {
+        s->port = fl_httpd_port(s->httpd);
+    }
+    return x;
+}
+
+static int standalone_write_kubeconfig(struct standalone *s, struct fl_err *err)
+{
+    const char *path = s->o->write_kubeconfig;
+    if (!path) {
+        path = fl_arena_fmt(s->arena, "%s/kubeconfig", s->o->data_dir);
+    }
+    int x = fl_home_write_kubeconfig(&s->home, path, s->host, s->port, err);
+    if (x < 0) {
+        return fl_wrap(err, "--write-kubeconfig");
+    }
+    fl_log(FL_LOG_INFO, "the Kubernetes API answers", FL_S("host", s->host), FL_I("port", s->port),
+           FL_S("kubeconfig", path));
+    return 0;
+}
+
+static void standalone_metrics(void *arg, struct fl_buf *b)
+{
+    fl_apiserver_metrics(arg, b);
+}
+
+static int standalone_start(struct standalone *s, struct fl_err *err)
+{
+    int x = standalone_address(s, err);
+    x = x < 0 ? x : fl_home_open(s->o, s->host, fl_clock_wall_ms(s->clock), &s->home, err);
+    x = x < 0 ? x : standalone_open_api(s, err);
+    if (x < 0) {
+        return x;
+    }
+    s->kube = fl_kube_new_local(fl_apiserver_serve, s->api, "system:fairlead", s->clock);
+    const struct fl_work_conf work = {
+        .options = s->o,
+        .kube = s->kube,
+        .clock = s->clock,
+        .controllers = !s->o->no_controllers,
+        .metrics = standalone_metrics,
+        .metrics_arg = s->api,
+    };
+    x = fl_work_start(&work, &s->work, err);
+    return x < 0 ? x : standalone_write_kubeconfig(s, err);
+}
+
+/* From the inside out: passes end first and can still write their status, then clients are let go. */
+static void standalone_stop(struct standalone *s)
+{
+    fl_work_stop(s->work, s->o->grace_ms * 3 / 4);
+    if (s->api) {
+        fl_apiserver_stop(s->api);
+    }
+    if (s->httpd) {
+        fl_httpd_stop(s->httpd, s->o->grace_ms / 4);
+    }
+    fl_kube_free(s->kube);
+    if (s->api) {
+        fl_apiserver_close(s->api);
+    }
+    fl_home_release(&s->home);
+}
+
+int fl_program_standalone(const struct fl_options *o)
+{
+    fl_auto(fl_arena) a = fl_arena_new();
+    struct fl_err err = FL_ERR_INIT;
+    struct standalone s = {.o = o, .arena = a, .clock = fl_clock_real()};
+    int x = standalone_start(&s, &err);
+    if (x == 0) {
+        fl_program_wait_signal();
+    }
+    standalone_stop(&s);
+    if (x < 0) {
+        return fl_program_fail("fairlead standalone cannot start", &err);
+    }
+    fl_log_msg(FL_LOG_INFO, "ended");
+    return 0;
+}
+
+int fl_program_rotate_key(const struct fl_options *o)
+{
+    fl_auto(fl_arena) a = fl_arena_new();
+    struct fl_err err = FL_ERR_INIT;
+    const char *path = o->key_file ? o->key_file : fl_arena_fmt(a, "%s/secrets.key", o->data_dir);
+    if (fl_keyring_rotate(path, &err) < 0) {
+        return fl_program_fail("the key was not rotated", &err);
+    }
+    printf("%s: a new key stands first. Restart fairlead standalone: it encrypts with it from then "
+           "on, and what older keys "
+           "sealed is sealed again within minutes.\n",
+           path);
+    return 0;
+}

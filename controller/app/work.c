@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/work.h"
+
+#include <unistd.h>
+
+#include "app/adapters.h"
+#include "app/controllers.h"
+#include "base/mem.h"
+#include "wire/httpd.h"
+
+struct fl_work {
+    struct fl_work_conf conf;
+    struct fl_metrics *metrics;
+    struct fl_remotes *remotes;
+    struct fl_engine *engine; /* NULL without controllers */
+    struct fl_httpd *httpd;   /* NULL without --metrics-listen */
+};
+
+static void work_answer(struct fl_response *res, int status, const char *type)
+{
+    res->status = status;
+    res->content_type = type;
+}
+
+static void work_serve_metrics(struct fl_work *w, struct fl_response *res)
+{
+    fl_metrics_write(w->metrics, &res->body);
+    if (w->conf.metrics) {
+        w->conf.metrics(w->conf.metrics_arg, &res->body);
+    }
+    work_answer(res, 200, "text/plain; version=0.0.4; charset=utf-8");
+}
+
+static void work_serve(void *self, const struct fl_request *req, struct fl_response *res)
+{
+    struct fl_work *w = self;
+    if (strcmp(req->method, "GET") != 0 && strcmp(req->method, "HEAD") != 0) {
+        work_answer(res, 405, "text/plain");
+        fl_buf_text(&res->body, "only GET\n");
+    } else if (fl_str_is(req->path, "/metrics")) {
+        work_serve_metrics(w, res);
+    } else if (fl_str_is(req->path, "/healthz") || fl_str_is(req->path, "/livez")) {
+        work_answer(res, 200, "text/plain");
+        fl_buf_text(&res->body, "ok");
+    } else if (fl_str_is(req->path, "/readyz")) {
+        bool ready = !w->engine || fl_engine_ready(w->engine, &res->body);
+        work_answer(res, ready ? 200 : 503, "text/plain");
+        fl_buf_text(&res->body, ready ? "ok" : "\n");
+    } else {
+        work_answer(res, 404, "text/plain");
+        fl_buf_text(&res->body, "/metrics, /healthz and /readyz are served here\n");
+    }
+}
+
+static int work_listen(struct fl_work *w, struct fl_err *err)
+{
+    const char *text = w->conf.options->metrics_listen;
+    if (!text) {
+        return 0;
+    }
+    fl_auto(fl_arena) a = fl_arena_new();
+    struct fl_httpd_conf conf = {
+        .serve = work_serve, .self = w, .workers = 2, .max_conns = 64, .server_name = "metrics"};
+    int x = fl_options_address("metrics-listen", text, a, &conf.host, &conf.port, err);
+    if (x == 0) {
+        x = fl_httpd_start(&conf, &w->httpd, err);
+    }
+    if (x == 0) {
+        fl_log(FL_LOG_INFO, "metrics are served", FL_S("host", conf.host),
+               FL_I("port", fl_httpd_port(w->httpd)));
+    }
+    return x;
+}
+
+static void work_start_engine(struct fl_work *w)
+{
+    char host[256] = "unknown";
+    if (gethostname(host, sizeof(host) - 1) < 0) {
+        host[0] = '\0';
+    }
+    const struct fl_engine_conf conf = {
+        .kube = w->conf.kube,
+        .clock = w->conf.clock,
+        .metrics = w->metrics,
+        .ns = w->conf.options->ns,
+        .instance = host,
+        .backoff_max_ms = w->conf.options->backoff_max_ms,
+    };
+    w->remotes = fl_remotes_new(fl_adapters, w->conf.clock);
+    w->engine = fl_engine_new(&conf);
+    fl_controllers_add(w->engine, w->remotes);
+    fl_engine_start(w->engine);
+}
+
+int fl_work_start(const struct fl_work_conf *conf, struct fl_work **ret, struct fl_err *err)
+{
+    struct fl_work *w = FL_NEW(struct fl_work);
+    w->conf = *conf;
+    w->metrics = fl_metrics_new();
+    int x = work_listen(w, err);
+    if (x < 0) {
+        fl_metrics_free(w->metrics);
+        fl_free(w);
+        return x;
+    }
+    if (conf->controllers) {
+        work_start_engine(w);
+    }
+    *ret = w;
+    return 0;
+}
+
+void fl_work_stop(struct fl_work *w, int64_t grace_ms)
+{
+    if (!w) {
+        return;
+    }
+    if (w->engine) {
+        fl_engine_stop(w->engine, grace_ms);
+    }
+    if (w->httpd) {
+        fl_httpd_stop(w->httpd, 0);
+    }
+    if (w->engine) {
+        fl_engine_free(w->engine);
+        fl_remotes_free(w->remotes);
+    }
+    fl_metrics_free(w->metrics);
+    fl_free(w);
+}

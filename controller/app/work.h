@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The working half of the program, the same in both homes: engine, controllers, remotes, and the listener for metrics and
+ * health. */
+#ifndef FL_APP_WORK_H
+#define FL_APP_WORK_H
+
+#include "app/options.h"
+#include "engine/engine.h"
+#include "wire/serve.h"
+
+struct fl_work;
+
+struct fl_work_conf {
+    const struct fl_options *options;
+    struct fl_kube *kube;
+    struct fl_clock *clock;
+    bool controllers; /* false: only metrics and health */
+    /* More lines for /metrics (the embedded API's); may be NULL. */
+    void (*metrics)(void *arg, struct fl_buf *b);
+    void *metrics_arg;
+};
+
+/* UNAVAILABLE: the metrics address is taken. */
+int fl_work_start(const struct fl_work_conf *conf, struct fl_work **ret, struct fl_err *err);
+void fl_work_stop(struct fl_work *w, int64_t grace_ms);
+
+#endif

@@ -15,6 +15,7 @@ enum {
 struct plain {
     char text[FL_GLOB_MAX];
     uint16_t origin[FL_GLOB_MAX]; /* where in the pattern each byte stood */
+    bool braced[FL_GLOB_MAX + 1]; /* by position: a component starts here that had a brace in it */
     size_t n;
 };
 
@@ -121,6 +122,8 @@ static bool expand(struct fl_str pattern, struct choices *choices, struct plain 
                    struct problem *problem)
 {
     size_t brace_number = 0;
+    size_t component = 0;
+    memset(ret->braced, 0, sizeof(ret->braced));
     memcpy(ret->text, pattern.p, pattern.n);
     ret->n = pattern.n;
     for (size_t i = 0; i < pattern.n; i++) {
@@ -129,9 +132,11 @@ static bool expand(struct fl_str pattern, struct choices *choices, struct plain 
     for (size_t at = 0; at < ret->n;) {
         struct brace b;
         if (ret->text[at] != '{') {
+            component = ret->text[at] == '/' ? at + 1 : component;
             at = element_end(plain_slice(ret), at);
             continue;
         }
+        ret->braced[component] = true;
         uint16_t pick = brace_number < choices->n ? choices->pick[brace_number] : 0;
         if (!brace_read(plain_slice(ret), at, pick, &b)) {
             *problem = (struct problem){"'{' is not closed", ret->origin[at]};
@@ -369,9 +374,10 @@ static struct fl_str part(struct fl_str s, size_t from, size_t end)
     return (struct fl_str){from < end ? s.p + from : "", end - from};
 }
 
-/* Positions behind the end (n + 1) say that no component is left: "a/" has two, the last one empty. A `**` at the end
+/* `braced` may be NULL. A `**` that a brace left alone in its component is none, in doublestar neither: "**{,a}" is "*".
+ * Positions behind the end (n + 1) say that no component is left: "a/" has two, the last one empty. A `**` at the end
  * wants at least one component, as in doublestar: `library` is not in `library` + "/" + `**`. */
-static bool plain_matches(struct fl_str p, struct fl_str t)
+static bool plain_matches(struct fl_str p, const bool *braced, struct fl_str t)
 {
     size_t at = 0;
     size_t pos = 0;
@@ -381,7 +387,7 @@ static bool plain_matches(struct fl_str p, struct fl_str t)
         if (at <= p.n) {
             size_t end = pattern_component_end(p, at);
             struct fl_str component = part(p, at, end);
-            if (fl_str_is(component, "**")) {
+            if (fl_str_is(component, "**") && !(braced && braced[at])) {
                 if (end == p.n) {
                     return true;
                 }
@@ -412,7 +418,7 @@ bool fl_glob_match(struct fl_str pattern, struct fl_str text)
         return true;
     }
     if (!memchr(pattern.p, '{', pattern.n)) {
-        return plain_matches(pattern, text);
+        return plain_matches(pattern, NULL, text);
     }
     struct choices choices = {.n = 0};
     struct plain plain;
@@ -423,7 +429,7 @@ bool fl_glob_match(struct fl_str pattern, struct fl_str text)
         if (!expand(pattern, &choices, &plain, &problem)) {
             return false;
         }
-        if (plain_matches(plain_slice(&plain), text)) {
+        if (plain_matches(plain_slice(&plain), plain.braced, text)) {
             return true;
         }
     } while (++alternatives < ALTERNATIVES_MAX && choices_next(&choices));

@@ -74,7 +74,7 @@ static int take_scheme(struct fl_str *s, struct fl_url *ret, struct fl_err *err)
     size_t n = scheme_length(*s);
     struct fl_str scheme = first(*s, n);
     struct fl_str rest = n > 0 ? skip(*s, n) : *s;
-    if (!fl_str_starts(rest, "://")) {
+    if (n == 0 || !fl_str_starts(rest, "://")) {
         return refuse(err, "has no scheme: it must start with https:// or http://");
     }
     if (fl_str_case_is(scheme, "https")) {

@@ -67,6 +67,7 @@ int fl_http_do(struct fl_http *h, const struct fl_ctx *ctx, const struct fl_http
     http_xfer_init(&x, h, req, ctx->clock);
     x.multi = slot->multi;
     x.easy = slot->easy[0];
+    x.use_sink = true;
     rc = http_walk(&x, ctx, false, err);
     http_xfer_stop(&x);
     http_slot_give(h, slot);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * HTTP client over libcurl (its only user). A `fl_http` is a client for the remotes of one trust: one CA set, one TLS
  * policy, one pool of kept connections. Any thread, any number of calls at once; handles and their connections are kept in
- * the pool between calls. Redirects are never followed by libcurl: fl_http_do does it by hand where the request allows it.
- * fl_http_global_init in main, before any thread. */
+ * the pool between calls. HTTP/1.1. Redirects are never followed by libcurl: fl_http_do does it by hand where the request allows
+ * it. fl_http_global_init in main, before any thread. */
 #ifndef FL_WIRE_HTTP_H
 #define FL_WIRE_HTTP_H
 
@@ -26,7 +26,7 @@ struct fl_http_conf {
     int64_t connect_timeout_ms;     /* 0: 10 s */
     int64_t stall_ms;    /* no byte for so long fails with TIMEOUT; 0: 30 s */
     int max_conns;       /* calls at once; more wait (ctx counts); 0: 64 */
-    enum fl_http_reach reach;
+    enum fl_http_reach reach; /* with a proxy: of the proxy's address */
     bool use_proxy_env;  /* HTTPS_PROXY and friends */
 };
 
@@ -43,7 +43,7 @@ struct fl_http_req {
     size_t n_headers;
     const struct fl_secret *authorization; /* whole value "Bearer ..."; sent only to the origin of `url`; NULL = none */
     struct fl_str body;  /* sent with Content-Length, also when empty for POST, PUT, PATCH */
-    size_t body_cap;     /* largest answer taken; more: TOO_BIG. 0: 1 MiB */
+    size_t body_cap;     /* largest 2xx answer taken; more: TOO_BIG. 0: 1 MiB. Other bodies are cut to 64 KiB */
     int max_redirects;   /* 0: a 3xx is the answer. Followed for GET and HEAD only, never https to http; headers of ours stay,
                           * authorization does not cross origins */
     /* Called with pieces of a 2xx body instead of collecting it; a failure ends the call with its err. NULL: collect. */
@@ -78,8 +78,8 @@ int fl_http_fail(const struct fl_http_resp *r, const struct fl_ctx *ctx, const c
                  struct fl_err *err);
 int64_t fl_http_retry_after_ms(const struct fl_http_resp *r, const struct fl_ctx *ctx); /* -1 = none */
 
-/* GET streamed into PUT (or PATCH), in one thread and one multi, through a ring of 1 MiB: no disk, no whole body in
- * memory. `get` is followed through redirects as above; the upload starts when the source has answered 200. */
+/* GET streamed into PUT (or PATCH), in one thread and one multi, through a ring of 256 KiB: no disk, no whole body in
+ * memory (up to 64 KiB: by way of memory, one after the other). `get` is followed through redirects as above; the upload starts when the source has answered 200. */
 struct fl_http_pipe {
     struct fl_http *from;
     const struct fl_http_req *get; /* sink and body_cap are ignored */
@@ -107,12 +107,13 @@ struct fl_http_stream_ops {
 struct fl_http_pump *fl_http_pump_new(struct fl_clock *clock);
 void fl_http_pump_free(struct fl_http_pump *p); /* ends all streams (end is called with CANCELED) and joins the thread */
 FL_AUTO(fl_http_pump);
-/* The request's texts are copied. silence_ms: no byte for so long ends it with TIMEOUT. Any thread. */
+/* The request's texts are copied; sink, body_cap and max_redirects are ignored. `h` outlives the stream and lends its trust and
+ * time-outs, not its connections. silence_ms: no byte for so long ends it with TIMEOUT; 0: never. Any thread. */
 struct fl_http_stream *fl_http_pump_add(struct fl_http_pump *p, struct fl_http *h, const struct fl_http_req *req,
                                         int64_t silence_ms, const struct fl_http_stream_ops *ops, void *arg);
 /* Asks for the end; `end` still comes (CANCELED), after which s is gone. Any thread; not after `end`. */
 void fl_http_stream_cancel(struct fl_http_stream *s);
-/* Runs fn(arg) on the pump's thread after delay_ms. Any thread. */
+/* Runs fn(arg) on the pump's thread after delay_ms. Any thread. What is not due when the pump is freed is not run. */
 void fl_http_pump_call(struct fl_http_pump *p, int64_t delay_ms, void (*fn)(void *arg), void *arg);
 
 #endif

@@ -13,7 +13,7 @@ enum {
     HTTP_HEADERS_CAP = 256 * 1024, /* of one answer */
     HTTP_OTHER_CAP = 64 * 1024,    /* kept of bodies that are not 2xx */
     HTTP_SMALL = 64 * 1024,        /* blobs up to this are piped by way of memory */
-    HTTP_BLOB_BUFFER = 256 * 1024, /* libcurl's buffers where blobs pass */
+    HTTP_BLOB_BUFFER = 128 * 1024, /* libcurl's buffers where blobs pass */
     HTTP_CONNS_KEPT = 8,           /* idle connections in a slot */
 };
 
@@ -22,6 +22,8 @@ enum {
 struct http_ring {
     char *data;
     size_t cap;
+    size_t at_in;
+    size_t at_out;
     int64_t in;  /* bytes put in since the start */
     int64_t out; /* bytes taken out */
 };
@@ -29,7 +31,7 @@ struct http_ring {
 struct http_slot {
     struct http_slot *next;
     CURLM *multi;
-    CURL *easy[2];
+    CURL *easy[3];  /* calls, blobs in, blobs out: libcurl's buffers keep their size */
     uint64_t guest; /* trust of the client whose connections stand beside ours; 0 = none */
     struct http_ring ring;
 };
@@ -64,7 +66,8 @@ struct http_xfer {
     CURLM *multi;
     CURL *easy;
     bool guest;         /* runs in a slot of a client with another trust */
-    bool fresh;         /* neither takes a kept connection nor leaves one */
+    bool apart;         /* of another reach: shares no plain connection with the slot's client */
+    bool use_sink;      /* the request's, for 2xx bodies */
     bool blob;          /* large buffers */
     struct fl_str body; /* to send */
     int64_t upload;     /* bytes to send from `more` instead of body; -1: none */
@@ -124,8 +127,10 @@ void http_xfer_stop(struct http_xfer *x);
 void http_turn(CURLM *multi);
 /* 0, or CANCELED, TIMEOUT: the context's, or nothing moved for the client's stall time. */
 int http_xfer_check(struct http_xfer *x, const struct fl_ctx *ctx, struct fl_err *err);
-/* Waits for traffic, at most a slice. */
-void http_wait(CURLM *multi, const struct fl_ctx *ctx);
+/* Waits for traffic, at most a slice; false: there was none. */
+bool http_wait(CURLM *multi, const struct fl_ctx *ctx);
+/* It failed because a kept connection was dead, before a byte of an answer: worth one more try. */
+bool http_stale(struct http_xfer *x);
 /* The whole walk over redirects. `at_head`: comes back when the head of a 2xx is there, with the transfer still going. */
 int http_walk(struct http_xfer *x, const struct fl_ctx *ctx, bool at_head, struct fl_err *err);
 

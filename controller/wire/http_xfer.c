@@ -203,7 +203,7 @@ static bool collect_other(struct http_xfer *x, struct fl_str piece)
 static bool collect(struct http_xfer *x, struct fl_str piece)
 {
     struct fl_buf *b = &x->resp.body;
-    if (x->req->sink && x->upload < 0) {
+    if (x->req->sink && x->use_sink) {
         return x->req->sink(x->req->sink_arg, piece, &x->err) == 0;
     }
     if (b->len == 0) {
@@ -366,13 +366,10 @@ static void set_common(struct http_xfer *x)
     if (!h->use_proxy_env) {
         SET(PROXY, "");
     }
-    if (x->fresh) {
-        SET(FRESH_CONNECT, 1L);
-        SET(FORBID_REUSE, 1L);
-    }
-    if (x->blob) {
-        SET(BUFFERSIZE, (long)HTTP_BLOB_BUFFER);
+    if (x->blob && x->upload >= 0) {
         SET(UPLOAD_BUFFERSIZE, (long)HTTP_BLOB_BUFFER);
+    } else if (x->blob) {
+        SET(BUFFERSIZE, (long)HTTP_BLOB_BUFFER);
     }
 }
 
@@ -467,6 +464,10 @@ int http_xfer_start(struct http_xfer *x, struct fl_err *err)
     if (fl_str_is(u.scheme, "https")) {
         set_tls(x);
     }
+    if (x->alone || (x->apart && fl_str_is(u.scheme, "http"))) {
+        SET(FRESH_CONNECT, 1L);
+        SET(FORBID_REUSE, 1L);
+    }
     fl_auto_val(fl_buf) url = FL_BUF_INIT(FL_BUF_ANY);
     fl_auto_val(fl_buf) host = FL_BUF_INIT(FL_BUF_ANY);
     if (x->h->tls_server_name && fl_str_is(u.scheme, "https") && x->home) {
@@ -541,11 +542,13 @@ int http_xfer_check(struct http_xfer *x, const struct fl_ctx *ctx, struct fl_err
                    (long long)(x->h->stall_ms / 1000));
 }
 
-void http_wait(CURLM *multi, const struct fl_ctx *ctx)
+bool http_wait(CURLM *multi, const struct fl_ctx *ctx)
 {
     int64_t left = fl_ctx_left_ms(ctx);
     int ms = left < HTTP_SLICE_MS ? (int)left : HTTP_SLICE_MS;
-    (void)curl_multi_poll(multi, NULL, 0, ms, NULL);
+    int ready = 0;
+    (void)curl_multi_poll(multi, NULL, 0, ms, &ready);
+    return ready > 0;
 }
 
 static bool head_good(const struct http_xfer *x)
@@ -575,11 +578,11 @@ static int hop(struct http_xfer *x, const struct fl_ctx *ctx, bool at_head, stru
 
 /* A kept connection that the server had given up: libcurl tries again by itself if that shows before anything was sent, and
  * not if it shows while sending. */
-static bool stale(struct http_xfer *x)
+bool http_stale(struct http_xfer *x)
 {
     long made = 1;
     (void)curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &made);
-    return x->done && !x->any && !x->err.code && made == 0 && x->upload < 0 &&
+    return x->done && !x->any && !x->err.code && made == 0 &&
            (x->result == CURLE_SEND_ERROR || x->result == CURLE_RECV_ERROR ||
             x->result == CURLE_GOT_NOTHING);
 }
@@ -632,7 +635,7 @@ int http_walk(struct http_xfer *x, const struct fl_ctx *ctx, bool at_head, struc
     bool again = false;
     for (;;) {
         int rc = hop(x, ctx, at_head, err);
-        if (rc == 0 && !again && stale(x)) {
+        if (rc == 0 && !again && http_stale(x)) {
             again = true;
             http_xfer_stop(x);
             continue;

@@ -9,6 +9,7 @@
 enum {
     POLL_LEFT = 0x2000, /* POLLRDHUP of Linux, which POSIX does not have */
     PIECE = 64 * 1024,
+    SMALL = 16 * 1024,
 };
 
 void fl_peer_fill(int64_t offset, char *ret, size_t n)
@@ -105,28 +106,25 @@ static bool bodiless(int status)
     return status < 200 || status == 204 || status == 304;
 }
 
-static bool head_write(struct peer_conn *c, const struct fl_peer_answer *a, int64_t n,
-                       bool head_only)
+static void head_make(struct fl_buf *b, const struct fl_peer_answer *a, int64_t n, bool head_only)
 {
     int status = a->status ? a->status : 200;
-    fl_auto_val(fl_buf) b = FL_BUF_INIT(FL_BUF_ANY);
-    fl_buf_text(&b, a->before);
-    fl_buf_fmt(&b, "HTTP/1.1 %d %s\r\n", status, phrase(status));
+    fl_buf_text(b, a->before);
+    fl_buf_fmt(b, "HTTP/1.1 %d %s\r\n", status, phrase(status));
     for (size_t i = 0; i < FL_PEER_HEADERS && a->headers[i]; i++) {
-        fl_buf_fmt(&b, "%s\r\n", a->headers[i]);
+        fl_buf_fmt(b, "%s\r\n", a->headers[i]);
     }
     if (bodiless(status) || (head_only && a->no_length)) {
         /* no framing */
     } else if (a->frame == FL_PEER_CHUNKED) {
-        fl_buf_text(&b, "Transfer-Encoding: chunked\r\n");
+        fl_buf_text(b, "Transfer-Encoding: chunked\r\n");
     } else if (a->frame == FL_PEER_LENGTH) {
-        fl_buf_fmt(&b, "Content-Length: %lld\r\n", (long long)(a->claim ? a->claim : n));
+        fl_buf_fmt(b, "Content-Length: %lld\r\n", (long long)(a->claim ? a->claim : n));
     }
     if (a->close || a->early || a->frame == FL_PEER_UNTIL_CLOSE) {
-        fl_buf_text(&b, "Connection: close\r\n");
+        fl_buf_text(b, "Connection: close\r\n");
     }
-    fl_buf_text(&b, "\r\n");
-    return peer_write(c, b.data, b.len);
+    fl_buf_text(b, "\r\n");
 }
 
 static bool piece_write(struct peer_conn *c, const struct fl_peer_answer *a,
@@ -210,11 +208,19 @@ enum peer_next peer_answer(struct peer_conn *c, const struct fl_peer_request *re
     }
     struct body body = body_of(a);
     bool head_only = fl_text_eq(req->method, "HEAD");
-    if (!head_write(c, a, body.n, head_only)) {
+    fl_auto_val(fl_buf) head = FL_BUF_INIT(FL_BUF_ANY);
+    head_make(&head, a, body.n, head_only);
+    bool with_body = !head_only && !bodiless(a->status ? a->status : 200);
+    if (with_body && a->frame == FL_PEER_LENGTH && a->fault == FL_PEER_FINE && !body.fill &&
+        body.n <= SMALL) {
+        fl_buf_str(&head, body.text); /* one packet, as servers do it */
+        with_body = false;
+    }
+    if (!peer_write(c, head.data, head.len)) {
         return PEER_CLOSE;
     }
     enum peer_next next = PEER_KEEP;
-    if (!head_only && !bodiless(a->status ? a->status : 200)) {
+    if (with_body) {
         next = body_write(c, a, &body);
     }
     bool off = a->close || a->drop || a->early || a->frame == FL_PEER_UNTIL_CLOSE ||

@@ -67,6 +67,7 @@ struct http_xfer {
     CURL *easy;
     bool guest;         /* runs in a slot of a client with another trust */
     bool apart;         /* of another reach: shares no plain connection with the slot's client */
+    bool alone;         /* of another trust: shares no connection at all */
     bool use_sink;      /* the request's, for 2xx bodies */
     bool blob;          /* large buffers */
     struct fl_str body; /* to send */

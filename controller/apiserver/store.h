@@ -47,6 +47,8 @@ void fl_store_close(struct fl_store *s);
 
 int64_t fl_store_rv(struct fl_store *s);        /* newest committed; at least 1 */
 int64_t fl_store_oldest_rv(struct fl_store *s); /* a watch from an older one is answered 410 */
+/* The same for one kind: Events and Leases, which change most, have a shorter log of their own. NULL: all kinds. */
+int64_t fl_store_floor(struct fl_store *s, const struct fl_kind *kind);
 
 /* NOT_FOUND. *ret: one reference. */
 int fl_store_get(struct fl_store *s, const struct fl_store_key *key, struct fl_shared **ret, int64_t *ret_rv,
@@ -55,6 +57,7 @@ int fl_store_get(struct fl_store *s, const struct fl_store_key *key, struct fl_s
 struct fl_store_list {
     const struct fl_kind *kind;
     struct fl_str ns;                  /* empty: all */
+    struct fl_str name;                /* not empty: only objects of this name (with ns: at most one) */
     struct fl_str after_ns, after_name; /* continue behind this one; empty name: from the start */
     int64_t limit;                     /* delivered at most; 0: all */
     /* Called in order of namespace, name, inside the read transaction; text lives until it returns. Return false to not
@@ -81,12 +84,15 @@ struct fl_store_write {
 int fl_store_write(struct fl_store *s, const struct fl_store_write *w, struct fl_shared **ret_text, int64_t *ret_rv,
                    struct fl_err *err);
 
-/* Events after `rv` up to and including `upto`, oldest first, from the log. NOT_FOUND: rv is older than the oldest kept. */
+/* Events after `rv` up to and including `upto`, oldest first, from the log; kind NULL: of all kinds. Inside the read
+ * transaction; the event and its texts are borrowed: fl_shared_ref what is kept. NOT_FOUND "Expired": rv is older than the
+ * oldest kept. */
 int fl_store_replay(struct fl_store *s, int64_t rv, int64_t upto, const struct fl_kind *kind,
                     void (*event)(void *arg, const struct fl_event *ev), void *arg, struct fl_err *err);
 
-/* Sweeps: deletes expired Events (published like any delete), trims the log, re-seals up to 100 objects that an older key
- * sealed. Called every minute or so by the API server; returns what is left to do (0 = nothing). */
+/* Sweeps: deletes up to 100 expired Events (published like any delete), trims the log, re-seals up to 100 objects that an
+ * older key sealed. Called every minute or so by the API server, by one thread at a time; returns how much is known to be
+ * left to do (0 = nothing, else call again soon), or a failure. */
 int fl_store_sweep(struct fl_store *s, struct fl_err *err);
 int64_t fl_store_size_bytes(struct fl_store *s);
 

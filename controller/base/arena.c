@@ -18,8 +18,8 @@ struct block {
     max_align_t data[];
 };
 
-/* `last` is where small allocations go on. Large ones get a block of their own, put behind `first`, so that what is
- * free in `last` is not lost. */
+/* `last` is where small allocations go on. Large ones get a block of their own, put behind `first`,
+ * so that what is free in `last` is not lost. */
 struct fl_arena {
     struct block *first;
     struct block *last;
@@ -78,7 +78,8 @@ void fl_arena_clear(struct fl_arena *a)
     a->used = 0;
 }
 
-/* Bytes that an allocation of n takes; with a poisoned gap behind it where the sanitizer watches. */
+/* Bytes that an allocation of n takes; with a poisoned gap behind it where the sanitizer watches.
+ */
 static size_t footprint(size_t n)
 {
     size_t align = alignof(max_align_t);
@@ -89,7 +90,8 @@ static size_t footprint(size_t n)
 static struct block *block_for(struct fl_arena *a, size_t size)
 {
     if (!a->first) {
-        /* The first block stays for the next pass, so it is of the usual size whatever is asked first. */
+        /* The first block stays for the next pass, so it is of the usual size whatever is asked
+         * first. */
         a->first = a->last = block_new(BLOCK_FIRST);
         a->next_size = BLOCK_FIRST * 2;
     }

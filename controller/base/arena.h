@@ -10,10 +10,11 @@ struct fl_arena;
 
 struct fl_arena *fl_arena_new(void);
 void fl_arena_free(struct fl_arena *a);
-void fl_arena_clear(struct fl_arena *a); /* keeps the first block for the next pass */
+void fl_arena_clear(struct fl_arena *a);            /* keeps the first block for the next pass */
 void *fl_arena_alloc(struct fl_arena *a, size_t n); /* zeroed, aligned for any type */
-void *fl_arena_array(struct fl_arena *a, size_t n, size_t size); /* zeroed; overflow ends the process */
-char *fl_arena_text(struct fl_arena *a, const char *s); /* NULL gives NULL */
+void *fl_arena_array(struct fl_arena *a, size_t n,
+                     size_t size);                       /* zeroed; overflow ends the process */
+char *fl_arena_text(struct fl_arena *a, const char *s);  /* NULL gives NULL */
 char *fl_arena_str(struct fl_arena *a, struct fl_str s); /* terminated copy */
 char *fl_arena_fmt(struct fl_arena *a, const char *fmt, ...) fl_printf_like(2, 3);
 /* Grows an array of `n` elements by doubling so that index n is usable; returns the (moved) array. For arrays that are

@@ -11,9 +11,9 @@
 #include "base/str.h"
 
 struct fl_buf {
-    char *data;      /* read freely, write only through functions */
+    char *data; /* read freely, write only through functions */
     size_t len;
-    size_t alloc;    /* private */
+    size_t alloc; /* private */
     size_t cap_max;
     bool overflowed; /* private: ask fl_buf_finish */
 };
@@ -44,7 +44,8 @@ void fl_buf_truncate(struct fl_buf *b, size_t len);
 struct fl_str fl_buf_slice(const struct fl_buf *b);
 /* 0, or TOO_BIG "what: more than N bytes" when an append did not fit. */
 int fl_buf_finish(const struct fl_buf *b, const char *what, struct fl_err *err) fl_must_check;
-char *fl_buf_take(struct fl_buf *b); /* the text becomes the caller's (fl_free); the buffer is empty */
+char *
+fl_buf_take(struct fl_buf *b); /* the text becomes the caller's (fl_free); the buffer is empty */
 FL_AUTO_VAL(fl_buf);
 
 #endif

@@ -86,9 +86,10 @@ static struct waiter *waiter_pick(const struct fl_clock *c, uint64_t advance)
     return w;
 }
 
-/* A waiter that has looked at the time and not yet begun to wait holds its own lock. Broadcasting with that lock held
- * therefore cannot fall between the two. But its rank is below that of `mu`, which must be dropped to take it; the pin
- * keeps the waiter, and so its lock and condition, alive meanwhile. */
+/* A waiter that has looked at the time and not yet begun to wait holds its own lock. Broadcasting
+ * with that lock held therefore cannot fall between the two. But its rank is below that of `mu`,
+ * which must be dropped to take it; the pin keeps the waiter, and so its lock and condition, alive
+ * meanwhile. */
 void fl_clock_advance(struct fl_clock *c, int64_t ms)
 {
     fl_assert(c->fake && ms >= 0);
@@ -123,7 +124,8 @@ static void waiter_unlink(struct fl_clock *c, const struct waiter *w)
     *at = w->next;
 }
 
-/* Leaves the list. An advance that has pinned `w` needs its lock to finish, so that is lent to it, as a wait would. */
+/* Leaves the list. An advance that has pinned `w` needs its lock to finish, so that is lent to it,
+ * as a wait would. */
 static void waiter_leave(struct fl_clock *c, struct waiter *w)
 {
     fl_lock_take(&c->mu);

@@ -58,8 +58,8 @@ int fl_ctx_check(const struct fl_ctx *ctx, const char *what, struct fl_err *err)
     return 0;
 }
 
-/* Until ms have passed (0), or the context ends. A cancel has no condition variable of its own to signal, so it is looked
- * at between slices. */
+/* Until ms have passed (0), or the context ends. A cancel has no condition variable of its own to
+ * signal, so it is looked at between slices. */
 static int sleep_slices(const struct fl_ctx *ctx, struct fl_cond *cond, struct fl_lock *l,
                         int64_t ms, struct fl_err *err)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What a blocking call gets from its caller: clock, deadline, cancel. A child (by value) may only shorten the
- * deadline. Shared between threads only through `cancel`, which is atomic. */
+ * deadline. Shared between threads only through `cancel`, which is atomic. Under a fake clock fl_ctx_sleep sees a
+ * cancel when the clock is advanced. */
 #ifndef FL_BASE_CTX_H
 #define FL_BASE_CTX_H
 
@@ -21,7 +22,8 @@ struct fl_ctx {
 };
 
 struct fl_ctx fl_ctx_root(struct fl_clock *clock, const struct fl_cancel *cancel);
-struct fl_ctx fl_ctx_timeout(const struct fl_ctx *parent, int64_t timeout_ms); /* <= 0: parent's deadline */
+struct fl_ctx fl_ctx_timeout(const struct fl_ctx *parent,
+                             int64_t timeout_ms); /* <= 0: parent's deadline */
 void fl_cancel_set(struct fl_cancel *c);
 bool fl_ctx_canceled(const struct fl_ctx *ctx);
 /* Milliseconds left, at least 0; FL_NEVER without a deadline. */

@@ -4,7 +4,8 @@
 
 #include "base/num.h"
 
-/* Go counts in nanoseconds, in an int64; its magnitude may reach 2^63, for the most negative duration. */
+/* Go counts in nanoseconds, in an int64; its magnitude may reach 2^63, for the most negative
+ * duration. */
 #define NS_LIMIT ((uint64_t)1 << 63)
 
 struct duration_unit {
@@ -63,7 +64,8 @@ static bool whole_take(struct fl_str *s, uint64_t *ret)
     return true;
 }
 
-/* The digits after a point as v / scale; those beyond 18 are below a nanosecond of any unit and are left out. */
+/* The digits after a point as v / scale; those beyond 18 are below a nanosecond of any unit and are
+ * left out. */
 static void fraction_take(struct fl_str *s, uint64_t *ret, uint64_t *ret_scale)
 {
     uint64_t v = 0;

@@ -24,7 +24,8 @@ static void message_set(char *ret, size_t size, const char *text)
     size_t keep = n;
     if (n >= size) {
         keep = size - sizeof("...");
-        /* Steps back over a character that the cut would split: at most three continuation bytes. */
+        /* Steps back over a character that the cut would split: at most three continuation bytes.
+         */
         for (int i = 0; i < 3 && keep > 0 && ((unsigned char)text[keep] & 0xc0) == 0x80; i++) {
             keep--;
         }
@@ -40,8 +41,8 @@ static void message_set(char *ret, size_t size, const char *text)
     ret[keep] = '\0';
 }
 
-/* One byte more than the field holds is enough to see that the text is too long, and a few more keep the
- * character at the cut whole. */
+/* One byte more than the field holds is enough to see that the text is too long, and a few more
+ * keep the character at the cut whole. */
 struct message {
     char text[sizeof(((struct fl_err *)0)->msg) + 8];
 };

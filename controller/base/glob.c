@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/glob.h"
 
-/* Braces are expanded first, one alternative at a time, as doublestar does: `{a,b}c` is `ac`, then `bc`, and what comes of
- * it is read again from where the brace stood. What is left has `*`, `**`, `?`, classes and escapes, and is matched without
- * recursion: after a mismatch only the last `**` (and within a component the last `*`) is tried one place further, which
- * is enough, since an earlier one could only reach places that the last one reaches too. */
+/* Braces are expanded first, one alternative at a time, as doublestar does: `{a,b}c` is `ac`, then
+ * `bc`, and what comes of it is read again from where the brace stood. What is left has `*`, `**`,
+ * `?`, classes and escapes, and is matched without recursion: after a mismatch only the last `**`
+ * (and within a component the last `*`) is tried one place further, which is enough, since an
+ * earlier one could only reach places that the last one reaches too. */
 
 enum {
     ALTERNATIVES_MAX = 64,
@@ -31,7 +32,8 @@ struct problem {
     size_t at; /* byte of the pattern */
 };
 
-/* Bytes of the character at the start of s (not empty); what is no UTF-8 counts byte by byte, as in Go. */
+/* Bytes of the character at the start of s (not empty); what is no UTF-8 counts byte by byte, as in
+ * Go. */
 static size_t char_size(struct fl_str s)
 {
     size_t n = fl_utf8_step(s);
@@ -66,7 +68,8 @@ struct brace {
     uint16_t count;
 };
 
-/* False when the brace is not closed. Classes do not protect commas and braces here: they do not in doublestar. */
+/* False when the brace is not closed. Classes do not protect commas and braces here: they do not in
+ * doublestar. */
 static bool brace_read(struct fl_str s, size_t open, uint16_t pick, struct brace *ret)
 {
     struct brace b = {.start = open + 1};
@@ -304,7 +307,8 @@ static bool class_matches(struct fl_str s, size_t at, size_t end, uint32_t rune)
     return found != negated;
 }
 
-/* Whether the element of the pattern at `at` (no '*') takes the character `rune`; moves `at` behind it. */
+/* Whether the element of the pattern at `at` (no '*') takes the character `rune`; moves `at` behind
+ * it. */
 static bool element_matches(struct fl_str p, size_t *at, uint32_t rune)
 {
     size_t start = *at;
@@ -374,9 +378,10 @@ static struct fl_str part(struct fl_str s, size_t from, size_t end)
     return (struct fl_str){from < end ? s.p + from : "", end - from};
 }
 
-/* `braced` may be NULL. A `**` that a brace left alone in its component is none, in doublestar neither: "**{,a}" is "*".
- * Positions behind the end (n + 1) say that no component is left: "a/" has two, the last one empty. A `**` at the end
- * wants at least one component, as in doublestar: `library` is not in `library` + "/" + `**`. */
+/* `braced` may be NULL. A `**` that a brace left alone in its component is none, in doublestar
+ * neither: "**{,a}" is "*". Positions behind the end (n + 1) say that no component is left: "a/"
+ * has two, the last one empty. A `**` at the end wants at least one component, as in doublestar:
+ * `library` is not in `library` + "/" + `**`. */
 static bool plain_matches(struct fl_str p, const bool *braced, struct fl_str t)
 {
     size_t at = 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * doublestar globs over '/'-separated names, as Harbor's filters: `*` within a component, `**` alone in a component for
- * any number of them, `?`, `[a-z]`, `[^a-z]` ("[!...]" is no negation), `{a,b}` nested, `\` escapes. Case
- * sensitive. An empty pattern matches all. Source: shared/reference/registry.md 14.3, doublestar 1.3.4. */
+ * any number of them (as the last one: at least one), `?`, `[a-z]`, `[^a-z]` ("[!...]" is no negation), `{a,b}` nested,
+ * `\` escapes. Case sensitive. An empty pattern matches all. Source: doublestar 1.3.4, which Harbor uses; README.md says
+ * where we match what it fails to. */
 #ifndef FL_BASE_GLOB_H
 #define FL_BASE_GLOB_H
 

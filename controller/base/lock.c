@@ -181,7 +181,8 @@ static void *thread_main(void *p)
     return start.fn(start.arg);
 }
 
-/* Signals go to the thread that asked for them with sigwait or signalfd: others are born with all blocked. */
+/* Signals go to the thread that asked for them with sigwait or signalfd: others are born with all
+ * blocked. */
 void fl_thread_start(pthread_t *t, const char *name, void *(*fn)(void *), void *arg)
 {
     struct thread_start *start = FL_NEW(struct thread_start);

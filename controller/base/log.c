@@ -106,8 +106,8 @@ static struct fl_str cut_utf8(struct fl_str s, size_t max)
     return s;
 }
 
-/* The value redacted, cut and quoted as the format wants. Cut first, so that a huge value costs no more than what is
- * shown of it. */
+/* The value redacted, cut and quoted as the format wants. Cut first, so that a huge value costs no
+ * more than what is shown of it. */
 static void value_add(struct fl_buf *line, const char *text, bool json)
 {
     fl_auto_val(fl_buf) clean = FL_BUF_INIT(FL_BUF_ANY);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Log lines to stderr: key=value, JSON, or a readable form on a terminal. A line is one write(2). Values are
- * redacted: what stands after "Bearer ", "Basic ", "token=", "password=", in a URL's userinfo and in its query is
- * printed as ***. Any thread. Who may log: style.md, Errors. */
+ * redacted: what stands after "Bearer ", "Basic ", "token=", "password=", in a URL's userinfo and in its query, or
+ * under the keys token and password is printed as ***. Values over 4 KiB are cut. Any thread. Who may log: style.md, Errors. */
 #ifndef FL_BASE_LOG_H
 #define FL_BASE_LOG_H
 
@@ -9,7 +9,12 @@
 #include "base/err.h"
 
 enum fl_log_level { FL_LOG_DEBUG, FL_LOG_INFO, FL_LOG_WARN, FL_LOG_ERROR };
-enum fl_log_format { FL_LOG_TEXT, FL_LOG_JSON, FL_LOG_TTY, FL_LOG_AUTO /* TTY on a terminal, else TEXT */ };
+enum fl_log_format {
+    FL_LOG_TEXT,
+    FL_LOG_JSON,
+    FL_LOG_TTY,
+    FL_LOG_AUTO /* TTY on a terminal, else TEXT */
+};
 
 enum fl_kv_type { FL_KV_END, FL_KV_STR, FL_KV_INT, FL_KV_ERR };
 struct fl_kv {
@@ -32,7 +37,7 @@ void fl_log_kv(enum fl_log_level level, const char *msg, const struct fl_kv *kv)
 void fl_log_setup(enum fl_log_level min, enum fl_log_format format);
 bool fl_log_level_parse(const char *name, enum fl_log_level *ret);   /* debug info warn error */
 bool fl_log_format_parse(const char *name, enum fl_log_format *ret); /* text json tty auto */
-/* For tests: lines go to this function instead; NULL = stderr. */
+/* For tests: lines go to this function instead, one at a time; it must not log. NULL = stderr. */
 void fl_log_sink(void (*fn)(void *arg, struct fl_str line), void *arg);
 /* The redaction, for other texts that people see (conditions, events). */
 void fl_redact(struct fl_buf *b, struct fl_str s);

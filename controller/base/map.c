@@ -4,9 +4,10 @@
 #include "base/mem.h"
 #include "base/text.h"
 
-/* Entries stand in one dense array, in the order they came; `slots` finds them by hash. A cache of 100,000 keys pays 24
- * bytes an entry and 4 a slot. A deleted entry leaves a hole (key NULL) and a dead slot; both go when the table
- * is rebuilt, which only fl_map_set does: so deleting during an iteration moves nothing. */
+/* Entries stand in one dense array, in the order they came; `slots` finds them by hash. A cache of
+ * 100,000 keys pays 24 bytes an entry and 4 a slot. A deleted entry leaves a hole (key NULL) and a
+ * dead slot; both go when the table is rebuilt, which only fl_map_set does: so deleting during an
+ * iteration moves nothing. */
 struct entry {
     char *key;
     void *value;

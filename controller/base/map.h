@@ -10,9 +10,10 @@ struct fl_map;
 /* free_value: called for values replaced, deleted or left at the end; NULL = borrowed values. */
 struct fl_map *fl_map_new(void (*free_value)(void *));
 void fl_map_free(struct fl_map *m);
-void *fl_map_get(const struct fl_map *m, struct fl_str key); /* NULL = absent */
+void *fl_map_get(const struct fl_map *m, struct fl_str key);       /* NULL = absent */
 void fl_map_set(struct fl_map *m, struct fl_str key, void *value); /* value not NULL; replaces */
-void *fl_map_take(struct fl_map *m, struct fl_str key); /* removes and gives the value; NULL = absent */
+void *fl_map_take(struct fl_map *m,
+                  struct fl_str key); /* removes and gives the value; NULL = absent */
 bool fl_map_del(struct fl_map *m, struct fl_str key);
 size_t fl_map_len(const struct fl_map *m);
 /* Iteration, in no order: `size_t it = 0; while (fl_map_next(m, &it, &key, &value))`. Deleting the entry just

@@ -6,7 +6,7 @@
 
 #include "base/cc.h"
 
-void *fl_malloc(size_t n);             /* n == 0 gives a valid pointer */
+void *fl_malloc(size_t n);              /* n == 0 gives a valid pointer */
 void *fl_calloc(size_t n, size_t size); /* zeroed; overflow of the product ends the process */
 void *fl_realloc(void *p, size_t n);
 void *fl_reallocarray(void *p, size_t n, size_t size);

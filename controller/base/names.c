@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The sentences are those of apimachinery 0.37, pkg/util/validation and pkg/api/validate/content. */
+ * The sentences are those of apimachinery 0.37, pkg/util/validation and pkg/api/validate/content.
+ */
 #include "base/names.h"
 
 #define DNS_LABEL_RE "[a-z0-9]([-a-z0-9]*[a-z0-9])?"

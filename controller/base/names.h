@@ -9,8 +9,9 @@
 /* Each: NULL if valid, else the sentence kubectl users know. */
 const char *fl_name_dns_subdomain(struct fl_str s); /* RFC 1123, <= 253 */
 const char *fl_name_dns_label(struct fl_str s);     /* RFC 1123, <= 63 */
-const char *fl_name_qualified(struct fl_str s);     /* [prefix/]name, label and annotation keys, finalizers */
+const char *
+fl_name_qualified(struct fl_str s); /* [prefix/]name, label and annotation keys, finalizers */
 const char *fl_name_label_value(struct fl_str s);
-const char *fl_name_config_key(struct fl_str s);    /* [-._a-zA-Z0-9]+, <= 253 */
+const char *fl_name_config_key(struct fl_str s); /* [-._a-zA-Z0-9]+, <= 253 */
 
 #endif

@@ -8,6 +8,7 @@
 
 bool fl_num_i64(struct fl_str s, int64_t *ret); /* decimal, optional '-' */
 bool fl_num_u64(struct fl_str s, uint64_t *ret);
+/* Digits with at most one point, optional sign and exponent ("-1.5e3", ".5"); finite; below 512 bytes. */
 bool fl_num_double(struct fl_str s, double *ret);
 
 /* Go durations: "0", "5m", "1h30m", "1.5s", "300ms"; units ns us ms s m h. The value is in milliseconds,
@@ -18,7 +19,8 @@ void fl_duration_fmt(struct fl_buf *b, int64_t ms);
 /* The age kubectl prints: "5s", "3m12s", "5h", "2d3h", "10d". Source: apimachinery duration.HumanDuration. */
 void fl_duration_human(struct fl_buf *b, int64_t ms);
 
-/* RFC 3339 UTC. fmt: "2006-01-02T15:04:05Z"; micro: "...05.000000Z". parse takes either, fractions and offsets. */
+/* RFC 3339 UTC. fmt: "2006-01-02T15:04:05Z"; micro: "...05.000000Z"; both stop at the years 0000 and 9999. parse takes
+ * either, fractions (cut to ms) and offsets; 'T' and 'Z' are capital, as for Go. */
 void fl_time_fmt(struct fl_buf *b, int64_t wall_ms);
 void fl_time_fmt_micro(struct fl_buf *b, int64_t wall_us);
 bool fl_time_parse(struct fl_str s, int64_t *ret_wall_ms);

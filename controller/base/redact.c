@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * fl_redact of log.h. One walk from left to right: only at ' ', '=' and ':' is looked back to see what stands before. */
+ * fl_redact of log.h. One walk from left to right: only at ' ', '=' and ':' is looked back to see
+ * what stands before. */
 #include "base/log.h"
 
 static bool is_space(char c)
@@ -45,7 +46,8 @@ static bool url_ends(char c)
     return is_space(c) || c == '"' || c == '<' || c == '>';
 }
 
-/* A quote, bracket or sentence mark that closes what stands around the URL, and is no part of it. */
+/* A quote, bracket or sentence mark that closes what stands around the URL, and is no part of it.
+ */
 static bool url_is_closed(struct fl_str s, size_t at)
 {
     static const char marks[] = ",;:.";
@@ -55,7 +57,8 @@ static bool url_is_closed(struct fl_str s, size_t at)
     return strchr(marks, s.p[at]) != NULL && (at + 1 == s.n || is_space(s.p[at + 1]));
 }
 
-/* s[at..) stands behind "://". Adds what may be seen and returns where the URL, or its query, ends. */
+/* s[at..) stands behind "://". Adds what may be seen and returns where the URL, or its query, ends.
+ */
 static size_t url_add(struct fl_buf *b, struct fl_str s, size_t at)
 {
     size_t end = at;
@@ -82,7 +85,8 @@ static size_t url_add(struct fl_buf *b, struct fl_str s, size_t at)
     return end;
 }
 
-/* "the bearer token was refused" is a sentence: in lower case, a word of small letters alone may be seen. */
+/* "the bearer token was refused" is a sentence: in lower case, a word of small letters alone may be
+ * seen. */
 static bool is_plain_word(struct fl_str s, size_t at)
 {
     size_t end = credential_end(s, at);

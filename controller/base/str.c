@@ -98,8 +98,8 @@ bool fl_text_starts(const char *s, const char *prefix)
     return s && strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-/* Table 3-7 of the Unicode Standard: the second byte decides about overlong forms, surrogates and what lies
- * above U+10FFFF. */
+/* Table 3-7 of the Unicode Standard: the second byte decides about overlong forms, surrogates and
+ * what lies above U+10FFFF. */
 size_t fl_utf8_step(struct fl_str s)
 {
     if (s.n == 0) {

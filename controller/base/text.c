@@ -61,8 +61,8 @@ static size_t base64_padding(struct fl_str s)
     return s.n == 0 || s.p[s.n - 1] != '=' ? 0 : s.p[s.n - 2] == '=' ? 2 : 1;
 }
 
-/* Four characters to three bytes; the last group may hold fewer. False when bits are left over that no encoder sets: two
- * texts would mean the same bytes. */
+/* Four characters to three bytes; the last group may hold fewer. False when bits are left over that
+ * no encoder sets: two texts would mean the same bytes. */
 static bool base64_group(const char *in, size_t padding, unsigned char ret[3])
 {
     unsigned bits = 0;
@@ -180,7 +180,8 @@ void fl_uuid4(char ret[37])
     ret[at] = '\0';
 }
 
-/* Source: apimachinery util/rand: no vowels and no 0, 1, 3, so that no word and no misreading comes out. */
+/* Source: apimachinery util/rand: no vowels and no 0, 1, 3, so that no word and no misreading comes
+ * out. */
 void fl_random_name(char *ret, size_t n)
 {
     static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
@@ -226,8 +227,9 @@ static uint64_t load_le64(const unsigned char *p, size_t n)
     return v;
 }
 
-/* SipHash-1-3, the variant that hash tables use: who can choose keys (names of objects, tags of a foreign registry) cannot
- * choose collisions. Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF". */
+/* SipHash-1-3, the variant that hash tables use: who can choose keys (names of objects, tags of a
+ * foreign registry) cannot choose collisions. Source: Aumasson and Bernstein, "SipHash: a fast
+ * short-input PRF". */
 static uint64_t siphash13(const uint64_t key[2], const unsigned char *p, size_t n)
 {
     uint64_t v[4] = {key[0] ^ UINT64_C(0x736f6d6570736575), key[1] ^ UINT64_C(0x646f72616e646f6d),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The times of num.h. Own calendar arithmetic: strptime depends on the locale, timegm is no POSIX. */
+ * The times of num.h. Own calendar arithmetic: strptime depends on the locale, timegm is no POSIX.
+ */
 #include "base/num.h"
 
 struct civil {
@@ -15,8 +16,8 @@ struct civil {
 #define FIRST_SECOND (-INT64_C(62167219200))
 #define LAST_SECOND INT64_C(253402300799)
 
-/* Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": years begin in March, so that the leap day is the last
- * one; eras of 400 years repeat. */
+/* Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": years begin in March, so that the
+ * leap day is the last one; eras of 400 years repeat. */
 static int64_t days_from_civil(int year, int month, int day)
 {
     int64_t y = month <= 2 ? year - 1 : year;

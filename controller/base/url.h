@@ -8,7 +8,7 @@
 
 #define FL_URL_MAX 8192
 
-struct fl_url { /* slices of the text that was parsed */
+struct fl_url {           /* slices of the text that was parsed */
     struct fl_str scheme; /* "http" or "https", lower case */
     struct fl_str host;   /* without brackets; never empty */
     uint16_t port;        /* the scheme's default if not written */
@@ -29,6 +29,7 @@ void fl_url_origin(struct fl_buf *b, const struct fl_url *u);
 int fl_url_resolve(struct fl_buf *ret, struct fl_str base, struct fl_str ref, struct fl_err *err);
 /* Value of a query parameter, percent-decoded (and '+' as space) into b; false = absent. */
 bool fl_query_get(struct fl_str query, const char *name, struct fl_buf *b);
-bool fl_percent_decode(struct fl_buf *b, struct fl_str s, bool plus_is_space); /* false: bad escape */
+bool fl_percent_decode(struct fl_buf *b, struct fl_str s,
+                       bool plus_is_space); /* false: bad escape */
 
 #endif

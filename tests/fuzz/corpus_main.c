@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The driver of a fuzz target where libFuzzer is not linked: runs the target once on each file that is named or that
- * stands in a folder named (not in folders below it). Prints "N inputs"; exits 1 when there was none, or one could not be
- * read. */
+ * The driver of a fuzz target where libFuzzer is not linked: runs the target once on each file that
+ * is named or that stands in a folder named (not in folders below it). Prints "N inputs"; exits 1
+ * when there was none, or one could not be read. */
 #include <dirent.h>
 #include <errno.h>
 #include <sys/stat.h>

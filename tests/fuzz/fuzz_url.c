@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Input: a URL, a newline, a reference to resolve against it. What is accepted must stay what it is: its origin is a URL
- * of the same origin, and what was resolved can be parsed. The texts are also redacted and decoded. */
+ * Input: a URL, a newline, a reference to resolve against it. What is accepted must stay what it
+ * is: its origin is a URL of the same origin, and what was resolved can be parsed. The texts are
+ * also redacted and decoded. */
 #include "base/log.h"
 #include "base/url.h"
 

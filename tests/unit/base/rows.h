@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the tests of base share: checks that name the row which failed, and functions that must end the process. */
+ * What the tests of base share: checks that name the row which failed, and functions that must end
+ * the process. */
 #ifndef FL_TESTS_UNIT_BASE_ROWS_H
 #define FL_TESTS_UNIT_BASE_ROWS_H
 

@@ -55,7 +55,8 @@ static void test_clock__passed_deadline_returns_at_once(void **state)
     fl_lock_destroy(&l);
 }
 
-/* Sleepers whose lock and condition live only as long as their wait: what an advance must not outlive. */
+/* Sleepers whose lock and condition live only as long as their wait: what an advance must not
+ * outlive. */
 struct sleeper {
     struct fl_clock *clock;
     int64_t deadline_ms;
@@ -82,7 +83,8 @@ static void *sleep_until(void *p)
     return NULL;
 }
 
-/* Each step is a chance to lose a wake-up: then a join never ends, and the test's time limit says so. */
+/* Each step is a chance to lose a wake-up: then a join never ends, and the test's time limit says
+ * so. */
 static void test_clock__advance_loses_no_waiter(void **state)
 {
     (void)state;

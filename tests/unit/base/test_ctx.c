@@ -90,7 +90,8 @@ static void *sleep_in_thread(void *p)
     return NULL;
 }
 
-/* Pushes the clock until the sleep ends; gives the time at which it was first seen to have ended. */
+/* Pushes the clock until the sleep ends; gives the time at which it was first seen to have ended.
+ */
 static int64_t push_until_end(struct fl_clock *c, struct sleep_call *s, int64_t step_ms)
 {
     pthread_t thread;

@@ -25,7 +25,8 @@ static void check_rows(const struct match_row *rows, size_t n)
 static void test_glob__matches_as_doublestar(void **state)
 {
     (void)state;
-    /* What doublestar 1.3.4 answers to each. Its table in shared/reference/registry.md 14.3 comes first. */
+    /* What doublestar 1.3.4 answers to each. Its table in shared/reference/registry.md 14.3 comes
+     * first. */
     static const struct match_row rows[] = {
         {"library/*", "library/a", true},
         {"library/*", "library/a/b", false},
@@ -148,8 +149,9 @@ static void test_glob__matches_as_doublestar(void **state)
 static void test_glob__where_doublestar_fails_as_meant(void **state)
 {
     (void)state;
-    /* 1.3.4 finds no match for the first four (a '*' before what may be empty) and answers the others with an error
-     * (a '/' in a brace, reached when the component is used up). A user means what stands here. */
+    /* 1.3.4 finds no match for the first four (a '*' before what may be empty) and answers the
+     * others with an error (a '/' in a brace, reached when the component is used up). A user means
+     * what stands here. */
     static const struct match_row rows[] = {
         {"v*{,-alpine}", "v1", true}, {"*{,a}", "", true},      {"*{,a}", "b", true},
         {"a***", "a", true},          {"a{b,/c}", "a/c", true}, {"a{b,/c}", "a", false},

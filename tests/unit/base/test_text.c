@@ -142,7 +142,8 @@ static void test_random__name_uses_alphabet_of_kubernetes(void **state)
 static void test_hash__siphash_13_vectors(void **state)
 {
     (void)state;
-    /* Source: CPython 3.11, hash() of bytes with PYTHONHASHSEED=0, which is SipHash-1-3 under the key 0. */
+    /* Source: CPython 3.11, hash() of bytes with PYTHONHASHSEED=0, which is SipHash-1-3 under the
+     * key 0. */
     static const struct {
         const char *input;
         uint64_t want;

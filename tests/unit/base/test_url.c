@@ -177,7 +177,8 @@ static void test_url__same_origin_by_rows(void **state)
 static void test_url__resolve_by_rows(void **state)
 {
     (void)state;
-    /* Those with the base of RFC 3986 5.4 are its examples, without the fragments, which are dropped. */
+    /* Those with the base of RFC 3986 5.4 are its examples, without the fragments, which are
+     * dropped. */
     static const char rfc[] = "http://a/b/c/d;p?q";
     static const struct {
         const char *base;

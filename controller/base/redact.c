@@ -135,5 +135,7 @@ void fl_redact(struct fl_buf *b, struct fl_str s)
             from = at = end;
         }
     }
-    fl_buf_add(b, s.p + from, s.n - from);
+    if (from < s.n) { /* s.p may be NULL */
+        fl_buf_add(b, s.p + from, s.n - from);
+    }
 }

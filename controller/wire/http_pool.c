@@ -225,14 +225,21 @@ int fl_http_new(const struct fl_http_conf *conf, struct fl_http **ret, struct fl
     return 0;
 }
 
-static void slot_free(struct http_slot *s)
+static void slot_close(struct http_slot *s)
 {
     for (size_t i = 0; i < FL_LEN(s->easy); i++) {
         curl_easy_cleanup(s->easy[i]);
+        s->easy[i] = NULL;
     }
     if (s->multi) {
         (void)curl_multi_cleanup(s->multi);
+        s->multi = NULL;
     }
+}
+
+static void slot_free(struct http_slot *s)
+{
+    slot_close(s);
     fl_free(s->ring.data);
     fl_free(s);
 }
@@ -285,12 +292,12 @@ void http_permit_give(struct fl_http *h)
     fl_cond_signal(&h->freed);
 }
 
-static CURLM *multi_new(void)
+static void slot_open(struct http_slot *s)
 {
-    CURLM *m = curl_multi_init();
-    fl_assert(m != NULL);
-    (void)curl_multi_setopt(m, CURLMOPT_MAXCONNECTS, (long)HTTP_CONNS_KEPT);
-    return m;
+    s->multi = curl_multi_init();
+    s->easy[0] = curl_easy_init();
+    fl_assert(s->multi && s->easy[0]);
+    (void)curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)HTTP_CONNS_KEPT);
 }
 
 /* Takes the slot used last that suits: its connections are the warmest. */
@@ -330,14 +337,11 @@ int http_slot_take(struct fl_http *h, const struct fl_http *guest, const struct 
     struct http_slot *s = slot_pick(h, g);
     if (!s) {
         s = FL_NEW(struct http_slot);
-        s->multi = multi_new();
-        s->easy[0] = curl_easy_init();
-        fl_assert(s->easy[0] != NULL);
-    }
-    if (g && s->guest && s->guest != g) {
-        /* libcurl does not know our trust and would hand the first guest's connections to this one. */
-        (void)curl_multi_cleanup(s->multi);
-        s->multi = multi_new();
+        slot_open(s);
+    } else if (g && s->guest && s->guest != g) {
+        /* libcurl does not know our trust: it would hand the connections and TLS sessions of the one guest to the other. */
+        slot_close(s);
+        slot_open(s);
     }
     if (g) {
         s->guest = g;

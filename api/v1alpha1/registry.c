@@ -111,9 +111,8 @@ static const struct fl_field status_rows[] = {
      .flags = FL_LIST_SET,
      .max = 32,
      .doc =
-         "What it was found to offer: Catalog (lists its repositories), TagsPaged (pages of tags), "
-         "Referrers (signatures and attestations by subject), ListingDigests (tags with digests in "
-         "one request)."},
+         "What it was found to offer: Catalog (lists its repositories), Referrers (signatures and "
+         "attestations by subject), ListingDigests (tags with their digests in one list)."},
     {.name = "lastProbeTime",
      .type = FL_TIME,
      AT_STATUS(last_probe_time),

@@ -26,7 +26,7 @@ struct fl_registry_status {
     bool authenticated; /* false also where the registry asks for nothing; see auth */
     const char *auth;   /* Anonymous, Basic, Bearer */
     const char *host;   /* "registry.example.com:5000" */
-    /* const char *: "Catalog", "TagsPaged", "Referrers", "ListingDigests" */
+    /* const char *: "Catalog", "ListingDigests", "Referrers" */
     struct fl_list capabilities;
     const char *last_probe_time; /* changes only when the outcome does */
 };

@@ -113,7 +113,7 @@ static const struct fl_field tag_filter_rows[] = {
     FILTER_ROWS(
         "tags", tag_pattern_check, 0, 0,
         "Patterns of tags to copy: * and ** for any text, ?, [0-9], [^0-9], {a,b}. Absent or empty "
-        "= all tags."),
+        "= all tags. Where all are plain names, no list of tags is read."),
     {.type = FL_END},
 };
 
@@ -236,7 +236,7 @@ static const struct fl_field status_rows[] = {
      .rows = plan_rows,
      .size = sizeof(struct fl_plan_item),
      .max = 200,
-     .doc = "What would be done, under mode Plan; the first 200."},
+     .doc = "What would be done, under the modes Plan and Observe; the first 200."},
     {.type = FL_END},
 };
 

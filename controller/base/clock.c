@@ -115,6 +115,13 @@ void fl_clock_advance(struct fl_clock *c, int64_t ms)
     fl_lock_drop(&c->mu);
 }
 
+static void waiter_link(struct fl_clock *c, struct waiter *w)
+{
+    w->next = c->waiters;
+    w->woken = c->advances;
+    c->waiters = w;
+}
+
 static void waiter_unlink(struct fl_clock *c, const struct waiter *w)
 {
     struct waiter **at = &c->waiters;
@@ -153,8 +160,8 @@ static void fake_wait(struct fl_clock *c, struct fl_cond *cond, struct fl_lock *
         fl_lock_drop(&c->mu);
         return;
     }
-    struct waiter w = {.next = c->waiters, .cond = cond, .lock = l, .woken = c->advances};
-    c->waiters = &w;
+    struct waiter w = {.cond = cond, .lock = l};
+    waiter_link(c, &w);
     fl_lock_drop(&c->mu);
     fl_cond_wait(cond, l);
     waiter_leave(c, &w);

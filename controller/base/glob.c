@@ -243,7 +243,7 @@ int fl_glob_check(struct fl_str pattern, struct fl_err *err)
     }
     struct choices choices = {.n = 0};
     struct plain plain;
-    struct problem problem;
+    struct problem problem = {"", 0};
     int alternatives = 0;
     do {
         if (!expand(pattern, &choices, &plain, &problem) || !plain_check(&plain, &problem)) {
@@ -427,7 +427,7 @@ bool fl_glob_match(struct fl_str pattern, struct fl_str text)
     }
     struct choices choices = {.n = 0};
     struct plain plain;
-    struct problem problem;
+    struct problem problem = {"", 0};
     int alternatives = 0;
     fl_assert(pattern.n <= FL_GLOB_MAX);
     do {

@@ -182,8 +182,8 @@ static void tty_text_add(struct fl_buf *line, const char *text)
     fl_auto_val(fl_buf) clean = FL_BUF_INIT(FL_BUF_ANY);
     fl_redact(&clean, cut_utf8(fl_str_of(text), VALUE_MAX));
     for (size_t i = 0; i < clean.len; i++) {
-        unsigned char c = (unsigned char)clean.data[i];
-        fl_buf_char(line, c < 0x20 || c == 0x7f ? ' ' : clean.data[i]);
+        struct fl_str one = {clean.data + i, 1};
+        fl_buf_str(line, fl_str_printable(one) ? one : FL_STR(" "));
     }
 }
 

@@ -103,14 +103,15 @@ static struct entry *entry_find(const struct fl_map *m, struct fl_str key, size_
     return slot == SLOT_EMPTY ? NULL : &m->entries[slot - 1];
 }
 
-/* Drops holes and dead slots and leaves the table at most half full. */
+/* Drops holes and dead slots, and leaves room for half as many entries again. */
 static void rebuild(struct fl_map *m)
 {
     size_t slot_count = SLOTS_MIN;
-    while (entry_room(slot_count) / 2 < m->live + 1) {
+    while (entry_room(slot_count) < m->live + m->live / 2 + 1) {
         slot_count *= 2;
     }
     fl_assert(slot_count < SLOT_DEAD);
+    fl_assert(m->entries || m->used == 0);
     struct entry *entries = fl_reallocarray(NULL, entry_room(slot_count), sizeof(*entries));
     uint32_t *slots = fl_calloc(slot_count, sizeof(*slots));
     size_t n = 0;

@@ -40,7 +40,7 @@ static bool is_dns_label(struct fl_str s)
 
 static bool is_subdomain(struct fl_str s)
 {
-    struct fl_str label;
+    struct fl_str label = {0};
     bool more = true;
     while (more) {
         more = fl_str_cut(&s, '.', &label);
@@ -100,7 +100,7 @@ static const char *prefix_problem(struct fl_str prefix)
 
 const char *fl_name_qualified(struct fl_str s)
 {
-    struct fl_str head;
+    struct fl_str head = {0};
     struct fl_str name = s;
     if (fl_str_cut(&name, '/', &head)) {
         if (name.n > 0 && memchr(name.p, '/', name.n)) {

@@ -33,11 +33,13 @@ void fl_base64_add(struct fl_buf *b, const void *p, size_t n)
     }
     if (n > 0) {
         unsigned second = n > 1 ? in[1] : 0;
-        fl_buf_add(b,
-                   (const char[]){base64_alphabet[in[0] >> 2],
-                                  base64_alphabet[(in[0] & 3u) << 4 | second >> 4],
-                                  n > 1 ? base64_alphabet[(second & 15) << 2] : '=', '='},
-                   4);
+        char group[] = {base64_alphabet[in[0] >> 2],
+                        base64_alphabet[(in[0] & 3u) << 4 | second >> 4],
+                        base64_alphabet[(second & 15) << 2], '='};
+        if (n == 1) {
+            group[2] = '=';
+        }
+        fl_buf_add(b, group, sizeof(group));
     }
     undo_partial(b, start);
 }
@@ -135,7 +137,7 @@ bool fl_hex_decode(struct fl_str s, unsigned char *ret, size_t n)
         }
     }
     for (size_t i = 0; i < n; i++) {
-        ret[i] = (unsigned char)(hex_value(s.p[2 * i]) << 4 | hex_value(s.p[2 * i + 1]));
+        ret[i] = (unsigned char)(hex_value(s.p[2 * i]) * 16 + hex_value(s.p[2 * i + 1]));
     }
     return true;
 }

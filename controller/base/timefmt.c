@@ -97,8 +97,8 @@ static bool civil_is_valid(const struct civil *t, int max_second)
 
 static int64_t civil_seconds(const struct civil *t)
 {
-    return days_from_civil(t->year, t->month, t->day) * 86400 + t->hour * 3600 + t->minute * 60 +
-           t->second;
+    return days_from_civil(t->year, t->month, t->day) * 86400 + t->hour * INT64_C(3600) +
+           t->minute * INT64_C(60) + t->second;
 }
 
 static bool take_char(struct fl_str *s, char c)

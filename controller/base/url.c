@@ -295,8 +295,8 @@ static void add_resolved(struct fl_buf *b, const struct fl_url *base, struct fl_
 
 int fl_url_resolve(struct fl_buf *ret, struct fl_str base, struct fl_str ref, struct fl_err *err)
 {
-    struct fl_url from;
-    struct fl_url to;
+    struct fl_url from = {0};
+    struct fl_url to = {0};
     int rc = fl_url_parse(base, &from, err);
     if (rc != 0) {
         return rc;
@@ -360,8 +360,8 @@ static bool name_is(struct fl_str raw, const char *name)
 bool fl_query_get(struct fl_str query, const char *name, struct fl_buf *b)
 {
     while (query.n > 0) {
-        struct fl_str value;
-        struct fl_str key;
+        struct fl_str value = {0};
+        struct fl_str key = {0};
         (void)fl_str_cut(&query, '&', &value);
         (void)fl_str_cut(&value, '=', &key);
         if (name_is(key, name) && fl_percent_decode(b, value, true)) {

@@ -109,6 +109,53 @@ static void test_clock__advance_loses_no_waiter(void **state)
     }
 }
 
+struct race {
+    struct fl_clock *clock;
+    atomic_int ready; /* the round in which the sleeper is about to wait */
+    int rounds;
+};
+
+static void *wait_each_round(void *p)
+{
+    struct race *r = p;
+    struct fl_lock l;
+    struct fl_cond cond;
+    fl_lock_init(&l, "race", FL_RANK_QUEUE);
+    fl_cond_init(&cond);
+    fl_lock_take(&l);
+    for (int round = 1; round <= r->rounds; round++) {
+        atomic_store(&r->ready, round);
+        while (fl_clock_mono_ms(r->clock) < round) {
+            fl_clock_wait(r->clock, &cond, &l, round);
+        }
+    }
+    fl_lock_drop(&l);
+    fl_cond_destroy(&cond);
+    fl_lock_destroy(&l);
+    return NULL;
+}
+
+/* One advance a round, at the moment when the sleeper has looked at the time and is not yet asleep:
+ * no second one would make up for a wake-up that fell in between. */
+static void test_clock__advance_between_look_and_sleep_is_seen(void **state)
+{
+    (void)state;
+    fl_auto(fl_clock) c = fl_clock_fake_new(0);
+    struct race r = {.clock = c, .ready = 0, .rounds = 15000};
+    pthread_t thread;
+    fl_thread_start(&thread, "race", wait_each_round, &r);
+    for (int round = 1; round <= r.rounds; round++) {
+        while (atomic_load(&r.ready) < round) {
+            (void)sched_yield();
+        }
+        for (volatile int spin = 0; spin < round % 400; spin++) {
+        }
+        fl_clock_advance(c, 1);
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(fl_clock_mono_ms(c), r.rounds);
+}
+
 struct pusher {
     struct fl_clock *clock;
     atomic_int *ended;
@@ -218,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_clock__real_is_shared_and_does_not_go_back),
         cmocka_unit_test(test_clock__passed_deadline_returns_at_once),
         cmocka_unit_test(test_clock__advance_loses_no_waiter),
+        cmocka_unit_test(test_clock__advance_between_look_and_sleep_is_seen),
         cmocka_unit_test(test_clock__advances_from_several_threads),
         cmocka_unit_test(test_clock__signal_ends_wait_without_deadline),
         cmocka_unit_test(test_clock__impossible_moves_abort),

@@ -15,9 +15,10 @@ struct fl_engine;
 struct fl_controller {
     const char *name; /* label of metrics and logs: "replicationpolicy" */
     const struct fl_kind *kind;
-    int workers;      /* passes at once; 0: 4 */
+    int workers; /* passes at once; 0: 4 */
     void *self;
-    bool common; /* spec begins with struct fl_common: interval, suspend, mode are handled by the engine */
+    bool
+        common; /* spec begins with struct fl_common: interval, suspend, mode are handled by the engine */
     /* One pass. Set conditions through pass.h; the outcome is one value. Called on a worker, one per key at a time. */
     struct fl_result (*reconcile)(void *self, struct fl_pass *p);
     /* Not NULL: a finalizer is kept on objects of this kind, and this runs when they are being deleted. It must not block on a remote that
@@ -36,10 +37,10 @@ struct fl_engine_conf {
     struct fl_kube *kube;
     struct fl_clock *clock;
     struct fl_metrics *metrics;
-    const char *ns;       /* NULL: all namespaces */
-    const char *instance; /* reportingInstance of events: host name */
+    const char *ns;                         /* NULL: all namespaces */
+    const char *instance;                   /* reportingInstance of events: host name */
     int64_t backoff_min_ms, backoff_max_ms; /* 0: 1 s, 5 min */
-    int jitter_percent;   /* of intervals; -1: none; 0: 5 */
+    int jitter_percent;                     /* of intervals; -1: none; 0: 5 */
 };
 
 struct fl_engine *fl_engine_new(const struct fl_engine_conf *conf);

@@ -12,10 +12,13 @@ struct fl_metric; /* one series */
 struct fl_metrics *fl_metrics_new(void);
 void fl_metrics_free(struct fl_metrics *m);
 /* labels: `controller="registry",result="success"` or "". The same name and labels give the same series. */
-struct fl_metric *fl_metric_counter(struct fl_metrics *m, const char *name, const char *labels, const char *help);
-struct fl_metric *fl_metric_gauge(struct fl_metrics *m, const char *name, const char *labels, const char *help);
-struct fl_metric *fl_metric_histogram(struct fl_metrics *m, const char *name, const char *labels, const char *help); /* seconds,
-    controller-runtime's buckets */
+struct fl_metric *fl_metric_counter(struct fl_metrics *m, const char *name, const char *labels,
+                                    const char *help);
+struct fl_metric *fl_metric_gauge(struct fl_metrics *m, const char *name, const char *labels,
+                                  const char *help);
+struct fl_metric *fl_metric_histogram(struct fl_metrics *m, const char *name, const char *labels,
+                                      const char *help); /* seconds,
+    controller-runtime's buckets: those of reconcile time, or of workqueues for names that begin with workqueue_ */
 void fl_metric_add(struct fl_metric *s, int64_t v);
 void fl_metric_set(struct fl_metric *s, int64_t v);
 void fl_metric_observe_ms(struct fl_metric *s, int64_t ms);

@@ -19,7 +19,7 @@ struct fl_result {
 };
 struct fl_result fl_done(void);              /* until the interval (common), a change or an event */
 struct fl_result fl_again_after(int64_t ms); /* sooner or later than the interval */
-struct fl_result fl_wait_event(void);        /* only a change or an event; Ready=Unknown or what was set */
+struct fl_result fl_wait_event(void); /* only a change or an event; Ready=Unknown or what was set */
 /* By code (base/err.h). The engine sets Ready=False with reason and message, Stalled=True (AUTH, INVALID, UNSUPPORTED) or
  * Reconciling=True ProgressingWithRetry, one Warning event per new text, and the next try. */
 struct fl_result fl_failed(const struct fl_err *err);
@@ -30,35 +30,44 @@ struct fl_controller;
 struct fl_pass {
     struct fl_engine *engine;
     const struct fl_controller *ctl;
-    struct fl_ctx ctx; /* cancelled at shutdown; no deadline: take one per remote call from common->timeout_ms */
+    struct fl_ctx
+        ctx; /* cancelled at shutdown; no deadline: take one per remote call from common->timeout_ms */
     struct fl_arena *arena;
     struct fl_obj *obj;
     const void *spec; /* decoded, defaulted */
-    void *status;     /* decoded; change it: what differs afterwards is written as one merge patch, nothing if equal */
+    void *
+        status; /* decoded; change it: what differs afterwards is written as one merge patch, nothing if equal */
     const struct fl_common *common; /* NULL where the kind has none */
     bool deleting;
-    const char *requested; /* token of requested-at that was not handled yet; NULL. Echoed by the engine when the pass ends
+    const char *
+        requested; /* token of requested-at that was not handled yet; NULL. Echoed by the engine when the pass ends
                             * without failure; a reconciler that sets it to NULL leaves it for a later pass */
-    const char *approved;  /* value of the annotation fairlead.dev/approve; NULL */
-    bool changed;          /* metadata.generation is not status.observedGeneration */
-    void *priv;            /* the engine's */
+    const char *approved; /* value of the annotation fairlead.dev/approve; NULL */
+    bool changed;         /* metadata.generation is not status.observedGeneration */
+    void *priv;           /* the engine's */
 };
 
 /* Conditions. Reasons are CamelCase of the kind's closed list; messages tell a person what to do next. Setting Ready=True
  * drops Reconciling and Stalled. */
-void fl_pass_ready(struct fl_pass *p, const char *reason, const char *fmt, ...) fl_printf_like(3, 4);
-void fl_pass_not_ready(struct fl_pass *p, const char *reason, const char *fmt, ...) fl_printf_like(3, 4); /* False, no Stalled */
-void fl_pass_progress(struct fl_pass *p, const char *reason, const char *fmt, ...) fl_printf_like(3, 4);  /* Reconciling=True, Ready=Unknown unless False */
-void fl_pass_condition(struct fl_pass *p, const char *type, bool value, const char *reason, const char *fmt, ...) fl_printf_like(5, 6);
+void fl_pass_ready(struct fl_pass *p, const char *reason, const char *fmt, ...)
+    fl_printf_like(3, 4);
+void fl_pass_not_ready(struct fl_pass *p, const char *reason, const char *fmt, ...)
+    fl_printf_like(3, 4); /* False, no Stalled */
+void fl_pass_progress(struct fl_pass *p, const char *reason, const char *fmt, ...)
+    fl_printf_like(3, 4); /* Reconciling=True, Ready=Unknown unless False */
+void fl_pass_condition(struct fl_pass *p, const char *type, bool value, const char *reason,
+                       const char *fmt, ...) fl_printf_like(5, 6);
 void fl_pass_condition_drop(struct fl_pass *p, const char *type);
 /* NULL = absent. */
 const struct fl_condition *fl_pass_find_condition(const struct fl_pass *p, const char *type);
-bool fl_pass_is_ready(const struct fl_list *conditions); /* Ready=True in another object's conditions */
+bool fl_pass_is_ready(
+    const struct fl_list *conditions); /* Ready=True in another object's conditions */
 /* Now, RFC 3339, in the arena. */
 const char *fl_pass_now(struct fl_pass *p);
 
 /* An event on the object; the same text again only counts up. type: "Normal" or "Warning". Never fails the pass. */
-void fl_pass_event(struct fl_pass *p, const char *type, const char *reason, const char *fmt, ...) fl_printf_like(4, 5);
+void fl_pass_event(struct fl_pass *p, const char *type, const char *reason, const char *fmt, ...)
+    fl_printf_like(4, 5);
 
 /* Writes the status as it is now (long passes tell their progress), if it differs. CONFLICT: the object changed; the pass
  * may go on, the next publish is against the new version. */
@@ -68,18 +77,20 @@ const void *fl_pass_spec_now(struct fl_pass *p);
 
 /* Another object of the same namespace, from the cache: decoded spec and status (structs of the kind, in the arena).
  * NOT_FOUND reason "<Kind>NotFound" with words for a person. ret_obj (may be NULL): borrowed for the pass. */
-int fl_pass_get(struct fl_pass *p, const struct fl_kind *kind, const char *name, const void **ret_spec, const void **ret_status,
-                struct fl_obj **ret_obj, struct fl_err *err);
+int fl_pass_get(struct fl_pass *p, const struct fl_kind *kind, const char *name,
+                const void **ret_spec, const void **ret_status, struct fl_obj **ret_obj,
+                struct fl_err *err);
 /* The live state instead of the cache's. */
-int fl_pass_get_live(struct fl_pass *p, const struct fl_kind *kind, const char *name, const void **ret_spec,
-                     const void **ret_status, struct fl_err *err);
+int fl_pass_get_live(struct fl_pass *p, const struct fl_kind *kind, const char *name,
+                     const void **ret_spec, const void **ret_status, struct fl_err *err);
 /* Objects of a kind that this object owns, oldest first by creation: borrowed for the pass. */
 size_t fl_pass_owned(struct fl_pass *p, const struct fl_kind *kind, struct fl_obj ***ret);
 /* Decodes any object of the cache in the arena. */
-void fl_pass_decode(struct fl_pass *p, const struct fl_obj *o, const void **ret_spec, const void **ret_status);
+void fl_pass_decode(struct fl_pass *p, const struct fl_obj *o, const void **ret_spec,
+                    const void **ret_status);
 /* Creates an object owned by this one (controller=true, blockOwnerDeletion), labels: NULL-ended pairs key, value. EXISTS. */
-int fl_pass_create(struct fl_pass *p, const struct fl_kind *kind, const char *name, const void *spec,
-                   const char *const *labels, struct fl_err *err);
+int fl_pass_create(struct fl_pass *p, const struct fl_kind *kind, const char *name,
+                   const void *spec, const char *const *labels, struct fl_err *err);
 int fl_pass_delete(struct fl_pass *p, const struct fl_obj *o, struct fl_err *err);
 
 /* The data of a Secret, decoded, by key: live from the API, wiped on release. version: changes when the Secret does ("uid/rv").
@@ -93,7 +104,8 @@ struct fl_secret_data {
     size_t n;
     char version[96];
 };
-int fl_pass_secret(struct fl_pass *p, const char *name, struct fl_secret_data **ret, struct fl_err *err);
+int fl_pass_secret(struct fl_pass *p, const char *name, struct fl_secret_data **ret,
+                   struct fl_err *err);
 void fl_secret_data_free(struct fl_secret_data *s);
 FL_AUTO(fl_secret_data);
 /* uid/rv of the Secret in the cache without reading its data; "" = not there. For asking "has it changed". */

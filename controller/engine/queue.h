@@ -7,29 +7,42 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "engine/metrics.h"
+
+#define FL_QUEUE_KEY 512 /* bytes of a key, terminated */
 
 struct fl_queue;
 enum fl_lane { FL_LANE_FAST, FL_LANE_SLOW };
+
+struct fl_queue_series { /* each may be NULL; live as long as the queue */
+    struct fl_metric *adds, *retries, *depth, *waited, *worked;
+};
 
 struct fl_queue_conf {
     struct fl_clock *clock;
     int64_t backoff_min_ms; /* 0: 1 s; doubles per failure, full jitter in the upper half */
     int64_t backoff_max_ms; /* 0: 5 min */
+    struct fl_queue_series series;
 };
 
 struct fl_queue *fl_queue_new(const struct fl_queue_conf *conf);
 void fl_queue_free(struct fl_queue *q);
+/* A key that waits in the slow lane moves to the fast one when it is added there. Keys longer than FL_QUEUE_KEY - 1 are
+ * a bug. */
 void fl_queue_add(struct fl_queue *q, struct fl_str key, enum fl_lane lane);
-/* The earlier of two delays for a key wins; a plain add does not cancel it unless the key is handed out. */
+/* The earlier of two delays for a key wins; a plain add does not cancel it unless the key is handed out. When it is due the
+ * key waits in the slow lane. <= 0: now. */
 void fl_queue_add_after(struct fl_queue *q, struct fl_str key, int64_t delay_ms);
 /* Counts a failure and adds with its back-off; returns the delay. */
 int64_t fl_queue_add_failed(struct fl_queue *q, struct fl_str key);
 void fl_queue_forget(struct fl_queue *q, struct fl_str key); /* resets the failure count */
 int fl_queue_failures(struct fl_queue *q, struct fl_str key);
-void fl_queue_remove(struct fl_queue *q, struct fl_str key); /* the object is gone: pending delays and counts go */
-/* Waits for a key; copied into *ret (NUL-terminated, at most 512 bytes). False: the queue was stopped. */
-bool fl_queue_get(struct fl_queue *q, char ret[512]);
-void fl_queue_done(struct fl_queue *q, struct fl_str key); /* if it was added meanwhile it is handed out again */
+void fl_queue_remove(struct fl_queue *q,
+                     struct fl_str key); /* the object is gone: pending delays and counts go */
+/* Waits for a key; copied into *ret (NUL-terminated). False: the queue was stopped. */
+bool fl_queue_get(struct fl_queue *q, char ret[FL_QUEUE_KEY]);
+void fl_queue_done(struct fl_queue *q,
+                   struct fl_str key);  /* if it was added meanwhile it is handed out again */
 void fl_queue_stop(struct fl_queue *q); /* getters return false; what waits is dropped */
 size_t fl_queue_len(struct fl_queue *q);
 int64_t fl_queue_next_ms(struct fl_queue *q); /* mono time of the next delayed key; FL_NEVER */

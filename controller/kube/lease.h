@@ -16,7 +16,8 @@ struct fl_lease_conf {
 struct fl_lease *fl_lease_new(const struct fl_lease_conf *conf);
 void fl_lease_free(struct fl_lease *l); /* does not release */
 /* One try: acquires or renews. *ret_leader; the time until the next try. Failures are not fatal until renew_ms passed. */
-int fl_lease_try(struct fl_lease *l, const struct fl_ctx *ctx, bool *ret_leader, int64_t *ret_next_ms, struct fl_err *err);
+int fl_lease_try(struct fl_lease *l, const struct fl_ctx *ctx, bool *ret_leader,
+                 int64_t *ret_next_ms, struct fl_err *err);
 int fl_lease_release(struct fl_lease *l, const struct fl_ctx *ctx, struct fl_err *err);
 
 #endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/engine_priv.h"
+#include "wire/codec.h"
+
+static void *decode_rows(const struct fl_field *rows, size_t size, const struct fl_json *j,
+                         struct fl_arena *a)
+{
+    if (!rows || size == 0) {
+        return NULL;
+    }
+    void *st = fl_arena_alloc(a, size);
+    fl_codec_decode(rows, j, a, st);
+    return st;
+}
+
+int engine_decode(const struct fl_kind *kind, struct fl_str text, struct fl_arena *a,
+                  const void **ret_spec, void **ret_status, struct fl_err *err)
+{
+    fl_auto(fl_json) j = NULL;
+    int r = fl_json_parse(text, ENGINE_OBJECT_MAX, &j, err);
+    if (r < 0) {
+        return fl_wrap(err, "%s", kind->kind);
+    }
+    if (ret_spec) {
+        struct fl_json *spec = fl_json_get(j, "spec");
+        if (!fl_json_is(spec, FL_JSON_OBJECT)) {
+            spec = fl_json_object();
+            fl_json_set(j, "spec", spec);
+        }
+        if (kind->spec_rows) {
+            fl_codec_default(kind->spec_rows, spec);
+        }
+        *ret_spec = decode_rows(kind->spec_rows, kind->spec_size, spec, a);
+    }
+    if (ret_status) {
+        *ret_status =
+            decode_rows(kind->status_rows, kind->status_size, fl_json_get(j, "status"), a);
+    }
+    return 0;
+}

@@ -218,8 +218,7 @@ static size_t skip_container(struct fl_str text, size_t at)
     return text.n;
 }
 
-/* End of the value that starts at `at`; `at` itself when none does. */
-static size_t skip_value(struct fl_str text, size_t at)
+size_t fl_scan_value_end_(struct fl_str text, size_t at)
 {
     if (at >= text.n) {
         return at;
@@ -295,7 +294,7 @@ bool fl_scan_next(struct fl_str container, size_t *at, struct fl_str *key, struc
         }
         pos = skip_space(container, pos + 1);
     }
-    size_t end = skip_value(container, pos);
+    size_t end = fl_scan_value_end_(container, pos);
     if (end == pos) {
         return false;
     }

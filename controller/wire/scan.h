@@ -4,8 +4,8 @@
 #ifndef FL_WIRE_SCAN_H
 #define FL_WIRE_SCAN_H
 
-#include "base/err.h"
 #include "base/buf.h"
+#include "base/err.h"
 #include "base/str.h"
 
 #define FL_JSON_DEPTH_MAX 100
@@ -16,9 +16,18 @@
 int fl_json_check(struct fl_str text, struct fl_err *err);
 /* As above but lists duplicate keys by path instead of failing; calls back with
  * "spec.x" or "spec.list[2].x", each path once, at most 100, cut at 4096 bytes. For strict field validation. */
-int fl_json_check_dup(struct fl_str text, void (*dup)(void *arg, struct fl_str path), void *arg, struct fl_err *err);
+int fl_json_check_dup(struct fl_str text, void (*dup)(void *arg, struct fl_str path), void *arg,
+                      struct fl_err *err);
 
-enum fl_scan_kind { FL_SCAN_NONE, FL_SCAN_OBJECT, FL_SCAN_ARRAY, FL_SCAN_STRING, FL_SCAN_NUMBER, FL_SCAN_BOOL, FL_SCAN_NULL };
+enum fl_scan_kind {
+    FL_SCAN_NONE,
+    FL_SCAN_OBJECT,
+    FL_SCAN_ARRAY,
+    FL_SCAN_STRING,
+    FL_SCAN_NUMBER,
+    FL_SCAN_BOOL,
+    FL_SCAN_NULL
+};
 
 /* The functions below take text that fl_json_check passed, or that this process wrote. They never read outside it. */
 enum fl_scan_kind fl_scan_kind(struct fl_str value);
@@ -37,7 +46,8 @@ bool fl_scan_bool(struct fl_str value, bool *ret);
 
 /* A tolerant splitter for a List that arrives whole: calls back for each element of the top-level "items". The text was
  * checked. meta gets the raw text of "metadata". */
-int fl_scan_list(struct fl_str text, struct fl_str *meta, int (*item)(void *arg, struct fl_str raw, struct fl_err *err),
-                 void *arg, struct fl_err *err);
+int fl_scan_list(struct fl_str text, struct fl_str *meta,
+                 int (*item)(void *arg, struct fl_str raw, struct fl_err *err), void *arg,
+                 struct fl_err *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Private to scan.c, scan_check.c and json.c: the inside of JSON strings. */
+ * Private to scan*.c, json.c and yaml.c: the inside of JSON strings, and where values end. */
 #ifndef FL_WIRE_SCAN_TEXT_H
 #define FL_WIRE_SCAN_TEXT_H
 
@@ -8,6 +8,8 @@
 
 /* Offset of the closing quote of the string whose content starts at `at`; text.n when there is none. */
 size_t fl_scan_string_end_(struct fl_str text, size_t at);
+/* Offset behind the value that starts at `at`; `at` itself when none does. */
+size_t fl_scan_value_end_(struct fl_str text, size_t at);
 /* Decodes the character or escape at the start of *raw (n > 0) and moves past it; returns the bytes written, 1 to 4.
  * A lone surrogate or a broken escape, which fl_json_check would have refused, becomes U+FFFD. */
 size_t fl_scan_unescape_(struct fl_str *raw, char ret[4]);

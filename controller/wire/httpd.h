@@ -25,6 +25,7 @@ struct fl_httpd_conf {
     int workers;            /* 0: 16 */
     int max_conns;          /* 0: 4096 */
     int max_conns_per_addr; /* 0: 1024 */
+    struct fl_clock *clock; /* for time-outs; NULL: the real one */
     const char *server_name; /* for threads' names and messages: "api", "metrics" */
 };
 

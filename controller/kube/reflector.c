@@ -159,8 +159,6 @@ static void healthy(struct fl_reflector *r)
 /* client-go: exponential, jitter factor 1.0 (up to twice), reset after two minutes without a failure. */
 static void back_off(struct fl_reflector *r, const struct fl_err *err)
 {
-    r->troubled = true;
-    r->ops->trouble(r->arg, err);
     int64_t now = fl_clock_mono_ms(r->kube->clock);
     if (r->backoff_ms == 0 || now - r->backed_off_ms > BACKOFF_RESET_MS + BACKOFF_MAX_MS) {
         r->backoff_ms = BACKOFF_MIN_MS;
@@ -171,6 +169,8 @@ static void back_off(struct fl_reflector *r, const struct fl_err *err)
     r->backoff_ms = 2 * r->backoff_ms < BACKOFF_MAX_MS ? 2 * r->backoff_ms : BACKOFF_MAX_MS;
     r->backed_off_ms = now;
     r->kube->door->later(r, wait);
+    r->troubled = true;
+    r->ops->trouble(r->arg, err);
 }
 
 /* The history that the watch would go on from is gone: a new listing, at once unless that was just done. */

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "engine/queue.h"
+
+#define LEN_KEY FL_QUEUE_KEY
+
+/* A script of one-word steps over one queue, whose result is the keys handed out, in order:
+ *   "+k" add to the fast lane, "-k" to the slow one, "g" get (only when something waits), "d k" done,
+ *   "@k:ms" add after, "t:ms" move the clock, "x k" remove */
+struct step {
+    char what; /* + - g d @ t x */
+    const char *key;
+    int64_t ms;
+};
+
+struct script {
+    const char *name;
+    struct step steps[16];
+    const char *want;
+    size_t want_left;
+    int64_t want_next; /* 0: FL_NEVER */
+};
+
+static const struct script scripts[] = {
+    {"added twice is handed out once", {{'+', "a", 0}, {'+', "a", 0}, {'g', 0, 0}}, "a", 0, 0},
+    {"in order", {{'+', "a", 0}, {'+', "b", 0}, {'g', 0, 0}, {'g', 0, 0}}, "ab", 0, 0},
+    {"added while worked on waits for done",
+     {{'+', "a", 0}, {'g', 0, 0}, {'+', "a", 0}, {'g', 0, 0}, {'d', "a", 0}, {'g', 0, 0}},
+     "a.a",
+     0,
+     0},
+    {"done without an add forgets",
+     {{'+', "a", 0}, {'g', 0, 0}, {'d', "a", 0}, {'g', 0, 0}},
+     "a.",
+     0,
+     0},
+    {"a delay comes due",
+     {{'@', "a", 50}, {'t', 0, 49}, {'g', 0, 0}, {'t', 0, 1}, {'g', 0, 0}},
+     ".a",
+     0,
+     0},
+    {"the earlier delay wins, set first",
+     {{'@', "a", 50}, {'@', "a", 90}, {'t', 0, 50}, {'g', 0, 0}},
+     "a",
+     0,
+     0},
+    {"the earlier delay wins, set last",
+     {{'@', "a", 90}, {'@', "a", 50}, {'t', 0, 50}, {'g', 0, 0}},
+     "a",
+     0,
+     0},
+    {"delays of several keys come in order of time",
+     {{'@', "c", 30},
+      {'@', "a", 10},
+      {'@', "b", 20},
+      {'t', 0, 10},
+      {'g', 0, 0},
+      {'t', 0, 10},
+      {'g', 0, 0},
+      {'t', 0, 10},
+      {'g', 0, 0}},
+     "abc",
+     0,
+     0},
+    {"a plain add leaves the delay", {{'@', "a", 50}, {'+', "a", 0}}, "", 1, 50},
+    {"handing out drops the delay", {{'@', "a", 50}, {'+', "a", 0}, {'g', 0, 0}}, "a", 0, 0},
+    {"a delay set while worked on stays",
+     {{'+', "a", 0}, {'g', 0, 0}, {'@', "a", 50}, {'d', "a", 0}, {'t', 0, 50}, {'g', 0, 0}},
+     "aa",
+     0,
+     0},
+    {"no delay is now", {{'@', "a", 0}, {'g', 0, 0}}, "a", 0, 0},
+    {"removed: the delay goes",
+     {{'@', "a", 50}, {'x', "a", 0}, {'t', 0, 50}, {'g', 0, 0}},
+     ".",
+     0,
+     0},
+    {"the fast lane first", {{'-', "s", 0}, {'+', "a", 0}, {'g', 0, 0}, {'g', 0, 0}}, "as", 0, 0},
+    {"one in four is slow",
+     {{'-', "s", 0},
+      {'-', "t", 0},
+      {'+', "a", 0},
+      {'+', "b", 0},
+      {'+', "c", 0},
+      {'+', "d", 0},
+      {'+', "e", 0},
+      {'g', 0, 0},
+      {'g', 0, 0},
+      {'g', 0, 0},
+      {'g', 0, 0},
+      {'g', 0, 0},
+      {'g', 0, 0},
+      {'g', 0, 0}},
+     "abcsdet",
+     0,
+     0},
+    {"a slow key moves to the fast lane",
+     {{'-', "s", 0}, {'-', "t", 0}, {'+', "t", 0}, {'g', 0, 0}, {'g', 0, 0}},
+     "ts",
+     0,
+     0},
+    {"what is due is slow",
+     {{'@', "s", 10}, {'t', 0, 10}, {'+', "a", 0}, {'g', 0, 0}, {'g', 0, 0}},
+     "as",
+     0,
+     0},
+};
+
+static void step_do(struct fl_queue *q, struct fl_clock *clock, const struct step *s,
+                    struct fl_buf *out)
+{
+    char key[LEN_KEY];
+    struct fl_str k = fl_str_of(s->key);
+    switch (s->what) {
+    case '+':
+        fl_queue_add(q, k, FL_LANE_FAST);
+        break;
+    case '-':
+        fl_queue_add(q, k, FL_LANE_SLOW);
+        break;
+    case '@':
+        fl_queue_add_after(q, k, s->ms);
+        break;
+    case 't':
+        fl_clock_advance(clock, s->ms);
+        break;
+    case 'd':
+        fl_queue_done(q, k);
+        break;
+    case 'x':
+        fl_queue_remove(q, k);
+        break;
+    case 'g':
+        if (fl_queue_len(q) == 0) {
+            fl_buf_char(out, '.');
+        } else if (fl_queue_get(q, key)) {
+            fl_buf_text(out, key);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static void test_queue__script_hands_out_as_written(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < FL_LEN(scripts); i++) {
+        const struct script *s = &scripts[i];
+        fl_auto(fl_clock) clock = fl_clock_fake_new(0);
+        struct fl_queue *q = fl_queue_new(&(struct fl_queue_conf){.clock = clock});
+        fl_auto_val(fl_buf) out = FL_BUF_INIT(256);
+        for (size_t k = 0; k < FL_LEN(s->steps) && s->steps[k].what; k++) {
+            step_do(q, clock, &s->steps[k], &out);
+        }
+        if (strcmp(out.data, s->want) != 0 || fl_queue_len(q) != s->want_left ||
+            fl_queue_next_ms(q) != (s->want_next ? s->want_next : FL_NEVER)) {
+            print_error("%s: got '%s', %zu left, next %lld\n", s->name, out.data, fl_queue_len(q),
+                        (long long)fl_queue_next_ms(q));
+            fail();
+        }
+        fl_queue_free(q);
+    }
+}
+
+static void test_queue__failures_double_up_to_the_cap(void **state)
+{
+    (void)state;
+    fl_auto(fl_clock) clock = fl_clock_fake_new(0);
+    struct fl_queue *q = fl_queue_new(
+        &(struct fl_queue_conf){.clock = clock, .backoff_min_ms = 100, .backoff_max_ms = 1000});
+    static const int64_t full[] = {100, 200, 400, 800, 1000, 1000, 1000};
+    for (size_t i = 0; i < FL_LEN(full); i++) {
+        int64_t d = fl_queue_add_failed(q, FL_STR("a"));
+        if (d < full[i] / 2 || d > full[i]) {
+            print_error("failure %zu: %lld\n", i + 1, (long long)d);
+            fail();
+        }
+        assert_int_equal(fl_queue_failures(q, FL_STR("a")), i + 1);
+    }
+    fl_queue_forget(q, FL_STR("a"));
+    assert_int_equal(fl_queue_failures(q, FL_STR("a")), 0);
+    assert_in_range(fl_queue_add_failed(q, FL_STR("a")), 50, 100);
+    fl_queue_remove(q, FL_STR("a"));
+    assert_int_equal(fl_queue_failures(q, FL_STR("a")), 0);
+    fl_queue_free(q);
+}
+
+static void test_queue__defaults_are_one_second_to_five_minutes(void **state)
+{
+    (void)state;
+    fl_auto(fl_clock) clock = fl_clock_fake_new(0);
+    struct fl_queue *q = fl_queue_new(&(struct fl_queue_conf){.clock = clock});
+    assert_in_range(fl_queue_add_failed(q, FL_STR("a")), 500, 1000);
+    for (int i = 0; i < 40; i++) {
+        fl_queue_add_failed(q, FL_STR("a"));
+    }
+    assert_in_range(fl_queue_add_failed(q, FL_STR("a")), 150000, 300000);
+    fl_queue_free(q);
+}
+
+struct getter {
+    struct fl_queue *q;
+    pthread_t thread;
+    char key[LEN_KEY];
+    bool got;
+};
+
+static void *getter_run(void *arg)
+{
+    struct getter *g = arg;
+    g->got = fl_queue_get(g->q, g->key);
+    return NULL;
+}
+
+static void test_queue__getter_waits_for_the_clock(void **state)
+{
+    (void)state;
+    fl_auto(fl_clock) clock = fl_clock_fake_new(0);
+    struct getter g = {.q = fl_queue_new(&(struct fl_queue_conf){.clock = clock})};
+    fl_queue_add_after(g.q, FL_STR("ns/a"), 1000);
+    fl_thread_start(&g.thread, "getter", getter_run, &g);
+    fl_clock_advance(clock, 1000);
+    pthread_join(g.thread, NULL);
+    assert_true(g.got);
+    assert_string_equal(g.key, "ns/a");
+    fl_queue_free(g.q);
+}
+
+static void test_queue__stop_ends_getters_and_drops_what_waits(void **state)
+{
+    (void)state;
+    fl_auto(fl_clock) clock = fl_clock_fake_new(0);
+    struct getter g = {.q = fl_queue_new(&(struct fl_queue_conf){.clock = clock})};
+    fl_thread_start(&g.thread, "getter", getter_run, &g);
+    fl_queue_add_after(g.q, FL_STR("b"), 1000);
+    fl_queue_stop(g.q);
+    pthread_join(g.thread, NULL);
+    assert_false(g.got);
+    fl_queue_add(g.q, FL_STR("a"), FL_LANE_FAST);
+    fl_queue_add_after(g.q, FL_STR("a"), 1);
+    assert_int_equal(fl_queue_add_failed(g.q, FL_STR("a")), 0);
+    assert_int_equal(fl_queue_len(g.q), 0);
+    assert_true(fl_queue_next_ms(g.q) == FL_NEVER);
+    fl_queue_free(g.q);
+}
+
+static void test_queue__series_count(void **state)
+{
+    (void)state;
+    fl_auto(fl_clock) clock = fl_clock_fake_new(0);
+    struct fl_metrics *m = fl_metrics_new();
+    struct fl_queue_conf conf = {.clock = clock};
+    conf.series.adds = fl_metric_counter(m, "adds", "", "h");
+    conf.series.retries = fl_metric_counter(m, "retries", "", "h");
+    conf.series.depth = fl_metric_gauge(m, "depth", "", "h");
+    struct fl_queue *q = fl_queue_new(&conf);
+    char key[LEN_KEY];
+    fl_queue_add(q, FL_STR("a"), FL_LANE_FAST);
+    fl_queue_add(q, FL_STR("a"), FL_LANE_FAST);
+    fl_queue_add(q, FL_STR("b"), FL_LANE_FAST);
+    assert_int_equal(fl_metric_value(conf.series.depth), 2);
+    assert_true(fl_queue_get(q, key));
+    assert_int_equal(fl_metric_value(conf.series.depth), 1);
+    assert_int_equal(fl_metric_value(conf.series.adds), 2);
+    fl_queue_add_failed(q, FL_STR("a"));
+    assert_int_equal(fl_metric_value(conf.series.retries), 1);
+    fl_queue_free(q);
+    fl_metrics_free(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_queue__script_hands_out_as_written),
+        cmocka_unit_test(test_queue__failures_double_up_to_the_cap),
+        cmocka_unit_test(test_queue__defaults_are_one_second_to_five_minutes),
+        cmocka_unit_test(test_queue__getter_waits_for_the_clock),
+        cmocka_unit_test(test_queue__stop_ends_getters_and_drops_what_waits),
+        cmocka_unit_test(test_queue__series_count),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

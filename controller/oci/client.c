@@ -239,6 +239,23 @@ static const struct oci_code *oci_read_errors(const struct fl_http_resp *r, stru
     return NULL;
 }
 
+/* Refused: whose credentials, and what to do. */
+static void oci_say_whose(const struct fl_oci *o, int status, const char *what, struct fl_str said,
+                          struct fl_err *err)
+{
+    const char *who = o->token.n || o->identity.n ? "the token"
+                      : o->basic.n                ? "the credentials of user "
+                                                  : "access without "
+                                                    "credentials";
+    const char *todo = o->token.n || o->identity.n || o->basic.n
+                           ? "check the Secret, and what the account may do there"
+                           : "set spec.secretRef on the Registry";
+    fl_fail_http(err, FL_E_AUTH, status, -1, status == 401 ? "Unauthorized" : "Denied",
+                 "%s: %s: refused for %s%s (HTTP %d%s%.*s): %s", o->origin, what, who,
+                 o->basic.n && !o->token.n && !o->identity.n ? o->username.p : "", status,
+                 said.n ? ", " : "", FL_STR_ARG(said), todo);
+}
+
 int fl_oci_fail(struct fl_oci *o, const struct fl_ctx *ctx, const struct fl_http_resp *r,
                 const char *what, struct fl_err *err)
 {
@@ -246,6 +263,9 @@ int fl_oci_fail(struct fl_oci *o, const struct fl_ctx *ctx, const struct fl_http
     const struct oci_code *known = oci_read_errors(r, &said);
     fl_http_fail(r, ctx, what, fl_buf_slice(&said), err);
     fl_wrap(err, "%s", o->origin);
+    if (r->status == 401 || r->status == 403) {
+        oci_say_whose(o, r->status, what, fl_buf_slice(&said), err);
+    }
     /* A status that says "later" or "who are you" is believed more than the body. */
     if (known && r->status != 429 && r->status < 500) {
         err->code = known->means;

@@ -116,10 +116,6 @@ static struct fl_result execution_finish(struct fl_pass *p, enum fl_phase phase)
     case FL_PHASE_SUCCEEDED:
         fl_pass_ready(p, "Succeeded", "%lld tags copied, %lld were there already",
                       (long long)st->succeeded, (long long)st->skipped);
-        fl_pass_event(p, "Normal", "Succeeded",
-                      "%lld tags copied, %lld were there already; %lld blobs sent, %lld mounted",
-                      (long long)st->succeeded, (long long)st->skipped, (long long)st->blobs_copied,
-                      (long long)st->blobs_mounted);
         break;
     case FL_PHASE_STOPPED:
         fl_pass_not_ready(p, "Stopped",

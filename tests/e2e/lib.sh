@@ -15,7 +15,7 @@ e2e_end() {
         for f in "$T"/*.log; do
             [ -f "$f" ] || continue
             echo "--- $f (last lines)"
-            tail -n 25 "$f"
+            tail -n 12 "$f" | cut -c1-300
         done
     fi
     for f in "$T"/*.pid; do
@@ -53,6 +53,7 @@ check_has() {
     fi
 }
 
+# shellcheck disable=SC2120 # options are optional
 # start_fairlead [OPTION...]: standalone on $T/data; sets KUBECONFIG.
 start_fairlead() {
     rm -f "$T/kubeconfig"

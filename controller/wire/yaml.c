@@ -15,6 +15,7 @@
 
 #define NODES_MAX 100000
 #define DOCUMENTS_MAX 1000
+#define TAG_DIRECTIVES_MAX 100
 #define TAG_PREFIX "tag:yaml.org,2002:"
 
 struct event {
@@ -663,6 +664,26 @@ static int read_json(struct reader *r, const struct sink *sink)
     }
 }
 
+/* libyaml compares each %TAG directive with all before it: 100,000 of them take half a minute. They count where a line may
+ * start: behind LF, CR, or the last byte of NEL, LS, PS or a byte order mark. */
+static bool too_many_tags(struct fl_str text)
+{
+    size_t tags = 0;
+    size_t at = 0;
+    while (at < text.n) {
+        const char *found = memchr(text.p + at, '%', text.n - at);
+        if (!found) {
+            break;
+        }
+        at = (size_t)(found - text.p);
+        unsigned char before = at > 0 ? (unsigned char)text.p[at - 1] : '\n';
+        struct fl_str rest = {found, text.n - at};
+        tags += fl_str_starts(rest, "%TAG") && (before == '\n' || before == '\r' || before >= 0x80);
+        at++;
+    }
+    return tags > TAG_DIRECTIVES_MAX;
+}
+
 static bool is_utf16(struct fl_str text)
 {
     return text.n >= 2 &&
@@ -692,6 +713,10 @@ int fl_yaml_read(struct fl_str text, size_t cap, const char *where,
     r.anchors = fl_map_new(free_anchor);
     if (is_json(text)) {
         return read_json(&r, &sink);
+    }
+    if (too_many_tags(text)) {
+        return fl_fail(err, FL_E_TOO_BIG, "TooBig", "%s: more than %d %%TAG directives", where,
+                       TAG_DIRECTIVES_MAX);
     }
     /* Told the encoding, the library does not guess one. */
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);

@@ -451,6 +451,25 @@ static void test_read__caps_hold(void **state)
                    "more than 1000 documents");
 }
 
+static void test_read__tag_directives_do_not_take_quadratic_time(void **state)
+{
+    (void)state;
+    static const char *const breaks[] = {"\n", "\r", "\xc2\x85", "\xe2\x80\xa8"};
+    for (size_t i = 0; i < FL_LEN(breaks); i++) {
+        fl_auto_val(fl_buf) b = FL_BUF_INIT(FL_BUF_ANY);
+        for (int k = 0; k < 100; k++) {
+            fl_buf_fmt(&b, "%%TAG !t%d! x%s", k, breaks[i]);
+        }
+        size_t allowed = b.len;
+        fl_buf_fmt(&b, "---%sv: '%%TAG%%TAG'\n", breaks[i]);
+        assert_parses(breaks[i], fl_buf_slice(&b), "{\"v\":\"%TAG%TAG\"}");
+        fl_buf_truncate(&b, allowed);
+        fl_buf_fmt(&b, "%%TAG !more! x%s---\nv\n", breaks[i]);
+        assert_too_big(breaks[i], fl_buf_slice(&b), CAP, FL_E_TOO_BIG,
+                       "more than 100 %TAG directives");
+    }
+}
+
 static void test_read__depth_stops_at_the_cap(void **state)
 {
     (void)state;
@@ -740,6 +759,7 @@ int main(void)
         cmocka_unit_test(test_parse__failures_tell_where_and_what),
         cmocka_unit_test(test_read__documents_come_in_order_with_number_and_line),
         cmocka_unit_test(test_read__caps_hold),
+        cmocka_unit_test(test_read__tag_directives_do_not_take_quadratic_time),
         cmocka_unit_test(test_read__depth_stops_at_the_cap),
         cmocka_unit_test(test_write__looks_as_kubectl_prints),
         cmocka_unit_test(test_write__every_text_reads_back),

@@ -139,8 +139,8 @@ static inline int help_write(struct help *h, enum fl_store_op op, const struct f
     fl_auto_val(fl_buf) after = FL_BUF_INIT(FL_BUF_ANY);
     struct fl_store_write w = {.op = op, .key = *key, .expect_rv = expect_rv};
 
-    fl_buf_fmt(&before, "{\"kind\":\"%s\",\"metadata\":{\"name\":\"%.*s\",", key->kind->kind,
-               FL_STR_ARG(key->name));
+    fl_buf_fmt(&before, "{\"apiVersion\":\"v1\",\"kind\":\"%s\",\"metadata\":{\"name\":\"%.*s\",",
+               key->kind->kind, FL_STR_ARG(key->name));
     if (key->ns.n > 0) {
         fl_buf_fmt(&before, "\"namespace\":\"%.*s\",", FL_STR_ARG(key->ns));
     }

@@ -181,7 +181,10 @@ static bool list_item(void *arg, const struct fl_store_key *key, int64_t rv, str
 {
     struct listing *l = arg;
 
-    assert_int_equal(help_text_rv(text), rv);
+    /* Callbacks of the store assert nothing: a jump out of its read would leave it open. */
+    if (help_text_rv(text) != rv) {
+        fl_buf_text(&l->out, "wrong RV: ");
+    }
     if (l->skip && fl_str_is(key->name, l->skip)) {
         return false;
     }
@@ -264,6 +267,12 @@ struct replayed {
     size_t count;
 };
 
+static bool same_text(const struct fl_shared *a, const struct fl_shared *b)
+{
+    return a && b ? fl_str_eq(fl_shared_str(a), fl_shared_str(b)) : a == b;
+}
+
+/* Counts those that are as they were published. */
 static void replay_compare(void *arg, const struct fl_event *ev)
 {
     struct replayed *r = arg;
@@ -272,17 +281,13 @@ static void replay_compare(void *arg, const struct fl_event *ev)
     while (r->at < r->n && r->only && r->want[r->at].kind != r->only) {
         r->at++;
     }
-    assert_true(r->at < r->n);
-    want = &r->want[r->at++];
-    r->count++;
-    assert_int_equal(ev->rv, want->rv);
-    assert_int_equal(ev->type, want->type);
-    assert_ptr_equal(ev->kind, want->kind);
-    assert_string_equal(ev->text->data, want->text->data);
-    assert_int_equal(ev->old != NULL, want->old != NULL);
-    if (ev->old) {
-        assert_string_equal(ev->old->data, want->old->data);
+    if (r->at == r->n) {
+        r->count = (size_t)-1;
+        return;
     }
+    want = &r->want[r->at++];
+    r->count += ev->rv == want->rv && ev->type == want->type && ev->kind == want->kind &&
+                same_text(ev->text, want->text) && same_text(ev->old, want->old);
 }
 
 static void test_store__replay_is_what_was_published(void **state)
@@ -877,14 +882,14 @@ struct state_of_log {
     struct help *h;
     int64_t last_rv;
     int added;
+    int wrong;
 };
 
 static void log_to_state(void *arg, const struct fl_event *ev)
 {
     struct state_of_log *st = arg;
 
-    assert_true(ev->rv > st->last_rv);
-    assert_int_equal(help_text_rv(fl_shared_str(ev->text)), ev->rv);
+    st->wrong += ev->rv <= st->last_rv || help_text_rv(fl_shared_str(ev->text)) != ev->rv;
     st->last_rv = ev->rv;
     st->added += ev->type == FL_EVENT_ADDED;
 }
@@ -936,6 +941,7 @@ static void crash_check(struct help *h, const struct fl_buf *acks)
 
         assert_int_equal(fl_store_list(h->s, &l, NULL, NULL, NULL, &err), 0);
     }
+    assert_int_equal(st.wrong, 0);
     /* Nothing is deleted here: what is there is what the log says came. */
     assert_int_equal(objects, st.added);
     assert_int_equal(st.last_rv, fl_store_rv(h->s));

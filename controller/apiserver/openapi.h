@@ -6,11 +6,16 @@
 
 #include "api/meta/kind.h"
 #include "base/buf.h"
+#include "wire/json.h"
+
+#define FL_OPENAPI_GVK "x-kubernetes-group-version-kind"
 
 /* The v3 document of one group and version. */
 void fl_openapi_v3(const char *group, const char *version, struct fl_buf *out);
+/* Swagger 2.0: paths and definitions of all kinds. The caller's. */
+struct fl_json *fl_openapi_v2_tree(void);
 void fl_openapi_v2_json(struct fl_buf *out);
-/* openapi.v2.Document of gnostic-models' OpenAPIv2.proto: definitions only. */
+/* openapi.v2.Document of gnostic-models' OpenAPIv2.proto of the same. */
 void fl_openapi_v2_proto(struct fl_buf *out);
 /* "/api/v1" or "/apis/<group>/<version>". */
 void fl_openapi_root(const struct fl_kind *k, struct fl_buf *out);

@@ -408,7 +408,7 @@ static int fields_parse(struct fl_selector *s, const struct fl_kind *k, struct f
 {
     size_t start = 0;
     for (size_t i = 0; i <= text.n; i++) {
-        if (i < text.n && text.p[i] == '\\') {
+        if (i + 1 < text.n && text.p[i] == '\\') {
             i++;
             continue;
         }

@@ -21,7 +21,7 @@ e2e_end() {
     for f in "$T"/*.pid; do
         [ -f "$f" ] && fl_end "$f"
     done
-    rm -rf "$T"
+    [ -n "${KEEP:-}" ] || rm -rf "$T"
     [ $rc -ne 0 ] || echo "$CHECKS checks held"
 }
 trap e2e_end EXIT

@@ -389,7 +389,7 @@ static void test_engine__first_pass_reports_ready(void **state)
     expect(&g, REG, "\"observedGeneration\":1");
     expect(&g, REG, "\"lastTransitionTime\":\"2026-01-01T00:00:00Z\"");
     expect(&g, REG, "\"reachable\":true,\"authenticated\":false");
-    assert_false(g.s.changed_spec); /* "Progressing" has observed it already */
+    assert_true(g.s.changed_spec);
     /* Progressing before the pass, the outcome after it */
     assert_int_equal(fake_api_count(g.api, "PATCH", "registries/a/status"), 2);
     rig_down(&g);

@@ -7,7 +7,7 @@ export FL_ROOT
 
 FL_PACKAGES_BUILD="gcc libc6-dev cmake ninja-build pkg-config libcurl4-openssl-dev libjson-c-dev libyaml-dev
     libcyaml-dev libssl-dev libsqlite3-dev libmicrohttpd-dev ccache"
-FL_PACKAGES_RUN="docker-registry skopeo apache2-utils curl ca-certificates openssl jq procps"
+FL_PACKAGES_RUN="sqlite3 docker-registry skopeo apache2-utils curl ca-certificates openssl jq procps"
 FL_PACKAGES_TEST="libcmocka-dev clang clang-format clang-tidy libclang-rt-14-dev cppcheck valgrind shellcheck umoci
     golang-github-bmatcuk-doublestar-dev python3"
 

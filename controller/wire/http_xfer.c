@@ -368,6 +368,7 @@ static void set_common(struct http_xfer *x)
     }
     if (x->blob && x->upload >= 0) {
         SET(UPLOAD_BUFFERSIZE, (long)HTTP_BLOB_BUFFER);
+        SET(MAXAGE_CONN, 5L); /* it cannot be sent twice: no connection that may be dead */
     } else if (x->blob) {
         SET(BUFFERSIZE, (long)HTTP_BLOB_BUFFER);
     }

@@ -565,7 +565,9 @@ static bool any_busy(const struct fl_peer *p)
 void fl_peer_settle(struct fl_peer *p)
 {
     fl_lock_scope(&p->lock);
+    p->settling++;
     while (any_busy(p)) {
         fl_cond_wait(&p->changed, &p->lock);
     }
+    p->settling--;
 }

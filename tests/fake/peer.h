@@ -148,7 +148,8 @@ const struct fl_peer_record *fl_peer_at(struct fl_peer *p, size_t i);
 /* Requests with this method (NULL: any) whose target begins with `prefix` (NULL: any). */
 size_t fl_peer_count_of(struct fl_peer *p, const char *method, const char *prefix);
 size_t fl_peer_connections(struct fl_peer *p); /* accepted so far */
-/* Waits until no request is being read or answered: after a client broke off, its record is complete then. */
+/* After a client broke off: waits until no request is being read or answered, so that its record is complete. What is
+ * stalled ends: a client that left with bytes still on the way cannot be seen to have left. */
 void fl_peer_settle(struct fl_peer *p);
 /* Prints each request that was not expected and each step that was not asked for, with what came instead; returns how many. */
 int fl_peer_verify(struct fl_peer *p);

@@ -43,7 +43,7 @@ bool peer_write(struct peer_conn *c, const char *p, size_t n)
 static bool token_take(struct fl_peer *p, bool *closing)
 {
     fl_lock_scope(&p->lock);
-    *closing = p->closing || p->want_down;
+    *closing = p->closing || p->want_down || p->settling > 0;
     if (p->tokens > 0) {
         p->tokens--;
         return true;

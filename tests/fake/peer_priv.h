@@ -40,6 +40,7 @@ struct fl_peer {
     int wake[2];
     bool closing;
     bool want_down;
+    int settling;
     struct peer_conn *conns; /* all that ever were */
     int n_conns;
     int tokens; /* releases not yet used */

@@ -20,6 +20,8 @@
 /* Trees made here may wrap a parsed one (a List around an object), but not without end. */
 #define TREE_DEPTH_MAX (2 * FL_JSON_DEPTH_MAX)
 
+#define SMALL_KEY 128 /* bytes; longer keys take a trip to the heap */
+
 static char null_node;
 
 static struct fl_json *outside(struct json_object *o)
@@ -97,7 +99,7 @@ struct fl_json *fl_json_array(void)
  * holds is NaN, which no JSON number can be. */
 static struct fl_json *number_with_text(const char *text)
 {
-    double v;
+    double v = 0;
     if (!fl_num_double(fl_str_of(text), &v) || !isfinite(v)) {
         v = (double)NAN;
     }
@@ -120,6 +122,36 @@ void fl_json_free(struct fl_json *j)
 struct fl_json *fl_json_ref(struct fl_json *j)
 {
     return j ? outside(json_object_get(inside(j))) : NULL;
+}
+
+/* json-c's keys are terminated texts. A NUL, which no JSON key from outside has, becomes U+FFFD rather than cut the key
+ * short and make it another one. */
+static char *key_text(struct fl_str key, char small[SMALL_KEY])
+{
+    size_t nuls = 0;
+    for (size_t i = 0; i < key.n; i++) {
+        nuls += key.p[i] == '\0';
+    }
+    size_t need = key.n + 2 * nuls + 1;
+    char *text = need <= SMALL_KEY ? small : fl_malloc(need);
+    char *to = text;
+    for (size_t i = 0; i < key.n; i++) {
+        if (key.p[i] == '\0') {
+            memcpy(to, "\xef\xbf\xbd", 3);
+            to += 3;
+        } else {
+            *to++ = key.p[i];
+        }
+    }
+    *to = '\0';
+    return text;
+}
+
+static void key_text_free(char *text, const char *small)
+{
+    if (text != small) {
+        fl_free(text);
+    }
 }
 
 /* Parsing. The text was checked: what is expected next is there. */
@@ -192,16 +224,8 @@ static struct fl_json *parse_array(struct parse *p)
 
 static void parse_member(struct parse *p, struct json_object *object)
 {
-    fl_auto_text long_key = NULL;
-    char short_key[128];
-    struct fl_str text = parse_text(p);
-    char *key = short_key;
-    if (text.n < sizeof(short_key)) {
-        memcpy(short_key, text.p, text.n);
-        short_key[text.n] = '\0';
-    } else {
-        key = long_key = fl_strndup(text.p, text.n);
-    }
+    char small[SMALL_KEY];
+    char *key = key_text(parse_text(p), small);
     parse_space(p);
     p->at++; /* ':' */
     parse_space(p);
@@ -209,6 +233,7 @@ static void parse_member(struct parse *p, struct json_object *object)
     /* The check found no key twice. */
     int rc = json_object_object_add_ex(object, key, value, JSON_C_OBJECT_ADD_KEY_IS_NEW);
     fl_assert(rc == 0);
+    key_text_free(key, small);
 }
 
 /* recursion: depth <= FL_JSON_DEPTH_MAX, the text was checked */
@@ -365,29 +390,6 @@ bool fl_json_as_bool(const struct fl_json *j, bool *ret)
 
 /* Objects. */
 
-/* json-c's keys are terminated texts. A NUL, which no JSON key from outside has, becomes U+FFFD rather than cut the key
- * short and make it another one. */
-static char *key_text(struct fl_str key, char *small, size_t size)
-{
-    size_t nuls = 0;
-    for (size_t i = 0; i < key.n; i++) {
-        nuls += key.p[i] == '\0';
-    }
-    size_t need = key.n + 2 * nuls + 1;
-    char *text = need <= size ? small : fl_malloc(need);
-    char *to = text;
-    for (size_t i = 0; i < key.n; i++) {
-        if (key.p[i] == '\0') {
-            memcpy(to, "\xef\xbf\xbd", 3);
-            to += 3;
-        } else {
-            *to++ = key.p[i];
-        }
-    }
-    *to = '\0';
-    return text;
-}
-
 struct fl_json *fl_json_get(const struct fl_json *j, const char *key)
 {
     struct json_object *value;
@@ -399,12 +401,10 @@ struct fl_json *fl_json_get(const struct fl_json *j, const char *key)
 
 struct fl_json *fl_json_get_str(const struct fl_json *j, struct fl_str key)
 {
-    char small[128];
-    char *text = key_text(key, small, sizeof(small));
+    char small[SMALL_KEY];
+    char *text = key_text(key, small);
     struct fl_json *value = fl_json_get(j, text);
-    if (text != small) {
-        fl_free(text);
-    }
+    key_text_free(text, small);
     return value;
 }
 
@@ -430,12 +430,10 @@ void fl_json_set(struct fl_json *j, const char *key, struct fl_json *value)
 
 void fl_json_set_str(struct fl_json *j, struct fl_str key, struct fl_json *value)
 {
-    char small[128];
-    char *text = key_text(key, small, sizeof(small));
+    char small[SMALL_KEY];
+    char *text = key_text(key, small);
     fl_json_set(j, text, value);
-    if (text != small) {
-        fl_free(text);
-    }
+    key_text_free(text, small);
 }
 
 void fl_json_del(struct fl_json *j, const char *key)
@@ -447,12 +445,10 @@ void fl_json_del(struct fl_json *j, const char *key)
 
 void fl_json_del_str(struct fl_json *j, struct fl_str key)
 {
-    char small[128];
-    char *text = key_text(key, small, sizeof(small));
+    char small[SMALL_KEY];
+    char *text = key_text(key, small);
     fl_json_del(j, text);
-    if (text != small) {
-        fl_free(text);
-    }
+    key_text_free(text, small);
 }
 
 size_t fl_json_len(const struct fl_json *j)
@@ -602,7 +598,7 @@ bool fl_json_equal(const struct fl_json *a, const struct fl_json *b)
 /* recursion: depth <= TREE_DEPTH_MAX */
 static struct fl_json *copy_at(const struct fl_json *j, int depth)
 {
-    struct fl_str text;
+    struct fl_str text = {NULL, 0};
     fl_assert(depth <= TREE_DEPTH_MAX);
     switch (fl_json_type(j)) {
     case FL_JSON_NULL:
@@ -717,7 +713,7 @@ static void write_object(const struct fl_json *j, struct fl_buf *b, int depth, b
 /* recursion: depth <= TREE_DEPTH_MAX */
 static void write_at(const struct fl_json *j, struct fl_buf *b, int depth, bool pretty)
 {
-    struct fl_str text;
+    struct fl_str text = {NULL, 0};
     fl_assert(depth <= TREE_DEPTH_MAX);
     switch (fl_json_type(j)) {
     case FL_JSON_NULL:

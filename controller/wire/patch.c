@@ -99,7 +99,7 @@ struct op {
 
 struct patching {
     struct fl_json **root;
-    const struct op *op;
+    struct op op; /* the one that is run */
     size_t copied;
     size_t work;
     struct fl_err *err;
@@ -107,10 +107,10 @@ struct patching {
 
 static int op_failed(struct patching *p, enum fl_code code, const char *why)
 {
-    struct fl_str path = p->op->path;
+    struct fl_str path = p->op.path;
     path.n = path.n < PATH_SHOWN_MAX ? path.n : PATH_SHOWN_MAX;
     return fl_fail(p->err, code, code == FL_E_INVALID ? "Invalid" : "BadPatch",
-                   "JSON patch: operation %zu (%s \"%.*s\"): %s", p->op->number, p->op->name,
+                   "JSON patch: operation %zu (%s \"%.*s\"): %s", p->op.number, p->op.name,
                    FL_STR_ARG(path), why);
 }
 
@@ -231,8 +231,8 @@ static size_t depth_of(struct patching *p, const struct fl_json *j, size_t above
 static int check_depth(struct patching *p, const struct fl_json *value)
 {
     size_t above = 0;
-    for (size_t i = 0; i < p->op->path.n && above <= FL_JSON_DEPTH_MAX; i++) {
-        above += p->op->path.p[i] == '/';
+    for (size_t i = 0; i < p->op.path.n && above <= FL_JSON_DEPTH_MAX; i++) {
+        above += p->op.path.p[i] == '/';
     }
     if (depth_of(p, value, above) > FL_JSON_DEPTH_MAX) {
         return op_failed(p, FL_E_INVALID, "the result would be nested too deeply");
@@ -263,18 +263,18 @@ static int put_in_array(struct patching *p, struct fl_json *array, struct fl_str
 static int put(struct patching *p, bool replace, struct fl_json *value)
 {
     fl_auto(fl_json) owned = value;
-    fl_auto_val(fl_buf) token = FL_BUF_INIT(p->op->path.n);
+    fl_auto_val(fl_buf) token = FL_BUF_INIT(p->op.path.n);
     struct fl_json *parent = NULL;
     int rc = check_depth(p, value);
     if (rc) {
         return rc;
     }
-    if (p->op->path.n == 0) {
+    if (p->op.path.n == 0) {
         fl_json_free(*p->root);
         *p->root = fl_take(owned);
         return 0;
     }
-    rc = find_parent(p, p->op->path, &parent, &token);
+    rc = find_parent(p, p->op.path, &parent, &token);
     if (rc) {
         return rc;
     }
@@ -325,13 +325,13 @@ static int op_move(struct patching *p)
 {
     fl_auto(fl_json) node = NULL;
     struct fl_json *there = NULL;
-    if (is_inside(p->op->path, p->op->from)) {
+    if (is_inside(p->op.path, p->op.from)) {
         return op_failed(p, FL_E_INVALID, "a value cannot be moved into itself");
     }
-    if (fl_str_eq(p->op->path, p->op->from)) {
-        return find(p, p->op->from, &there);
+    if (fl_str_eq(p->op.path, p->op.from)) {
+        return find(p, p->op.from, &there);
     }
-    int rc = cut(p, p->op->from, &node);
+    int rc = cut(p, p->op.from, &node);
     return rc ? rc : put(p, false, fl_take(node));
 }
 
@@ -356,7 +356,7 @@ static size_t weight(const struct fl_json *j)
 static int op_copy(struct patching *p)
 {
     struct fl_json *node = NULL;
-    int rc = find(p, p->op->from, &node);
+    int rc = find(p, p->op.from, &node);
     if (rc) {
         return rc;
     }
@@ -400,27 +400,27 @@ static bool test_equal(const struct fl_json *a, const struct fl_json *b)
 static int op_test(struct patching *p)
 {
     struct fl_json *node = NULL;
-    int rc = find(p, p->op->path, &node);
+    int rc = find(p, p->op.path, &node);
     if (rc) {
         return rc;
     }
-    return test_equal(node, p->op->value) ? 0 : op_failed(p, FL_E_INVALID, "the test failed");
+    return test_equal(node, p->op.value) ? 0 : op_failed(p, FL_E_INVALID, "the test failed");
 }
 
 static int op_add(struct patching *p)
 {
-    return put(p, false, fl_json_copy(p->op->value));
+    return put(p, false, fl_json_copy(p->op.value));
 }
 
 static int op_replace(struct patching *p)
 {
-    return put(p, true, fl_json_copy(p->op->value));
+    return put(p, true, fl_json_copy(p->op.value));
 }
 
 static int op_remove(struct patching *p)
 {
     fl_auto(fl_json) node = NULL;
-    return cut(p, p->op->path, &node);
+    return cut(p, p->op.path, &node);
 }
 
 static const struct {
@@ -436,22 +436,23 @@ static const struct {
 
 static int run_op(struct patching *p, const struct fl_json *item, size_t number)
 {
-    struct op op = {.number = number, .name = fl_json_get_text(item, "op")};
-    p->op = &op;
-    if (!op.name) {
-        op.name = "?";
+    struct op *op = &p->op;
+    const char *name = fl_json_get_text(item, "op");
+    *op = (struct op){.number = number, .name = "?"};
+    if (!name) {
         return op_failed(p, FL_E_BAD_DATA, "no \"op\"");
     }
-    if (!fl_json_as_str(fl_json_get(item, "path"), &op.path)) {
+    if (!fl_json_as_str(fl_json_get(item, "path"), &op->path)) {
         return op_failed(p, FL_E_BAD_DATA, "no \"path\"");
     }
-    op.value = fl_json_get(item, "value");
-    bool has_from = fl_json_as_str(fl_json_get(item, "from"), &op.from);
+    op->value = fl_json_get(item, "value");
+    bool has_from = fl_json_as_str(fl_json_get(item, "from"), &op->from);
     for (size_t i = 0; i < FL_LEN(op_table); i++) {
-        if (strcmp(op.name, op_table[i].name) != 0) {
+        if (strcmp(name, op_table[i].name) != 0) {
             continue;
         }
-        if (op_table[i].value && !op.value) {
+        op->name = op_table[i].name;
+        if (op_table[i].value && !op->value) {
             return op_failed(p, FL_E_BAD_DATA, "no \"value\"");
         }
         if (op_table[i].from && !has_from) {
@@ -459,7 +460,6 @@ static int run_op(struct patching *p, const struct fl_json *item, size_t number)
         }
         return op_table[i].run(p);
     }
-    op.name = "?";
     return op_failed(p, FL_E_BAD_DATA, "unknown operation");
 }
 

@@ -122,7 +122,7 @@ static void add_item(struct list_merge *m, struct fl_json *value, const char *id
 {
     struct item *item = FL_ARENA_NEW(m->arena, struct item);
     *item = (struct item){.value = value, .id = id, .server_at = server_at, .wanted_at = NONE};
-    m->items.v = fl_arena_grow(m->arena, m->items.v, m->items.n, sizeof(m->items.v[0]));
+    m->items.v = fl_arena_grow(m->arena, m->items.v, m->items.n, sizeof(struct item *));
     m->items.v[m->items.n++] = item;
     struct item *first = id ? item_of(m, id) : NULL;
     if (first) {
@@ -292,7 +292,7 @@ static struct fl_json *ordered_list(struct list_merge *m)
             others[n_others++] = item;
         }
     }
-    qsort(named, n_named, sizeof(named[0]), by_wanted_place);
+    qsort(named, n_named, sizeof(struct item *), by_wanted_place);
     size_t i = 0;
     size_t j = 0;
     while (i < n_others || j < n_named) {

@@ -156,6 +156,7 @@ static bool check_unicode_escape(struct check *c, bool key)
 /* At a backslash. */
 static bool check_escape(struct check *c, bool key)
 {
+    static const char escapes[] = {'"', '\\', '/', 'b', 'f', 'n', 'r', 't'};
     c->at++;
     if (c->at == c->text.n) {
         failed(c, c->at, "unexpected end in a string");
@@ -166,7 +167,7 @@ static bool check_escape(struct check *c, bool key)
     if (escape == 'u') {
         return check_unicode_escape(c, key);
     }
-    if (!memchr("\"\\/bfnrt", escape, 8)) {
+    if (!memchr(escapes, escape, sizeof(escapes))) {
         failed(c, c->at - 2, "unknown escape");
         return false;
     }

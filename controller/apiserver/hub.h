@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Fan-out of committed events to watchers. A bounded ring of recent events in memory; older ones are replayed from the
- * store's log. One watcher is one fl_feed (wire/serve.h); the encoded line of an event is made once per form and shared by
- * all watchers of that form. A watcher that falls behind by more than 4 MiB or 10,000 events is ended: it lists again. */
+ * Fan-out of committed events to watchers. A bounded number of recent events in memory, by kind; older ones are replayed from
+ * the store's log. One watcher is one fl_feed (wire/serve.h); the encoded line of an event is made once per form and shared by
+ * all watchers of that form. A watcher that falls behind by more than 4 MiB or 10,000 events of its kind is ended: it lists
+ * again. The feed's next may read a page from the store, and never waits for anything else; call it without locks of rank
+ * FL_RANK_HUB or above. A waker may close its own feed. */
 #ifndef FL_APISERVER_HUB_H
 #define FL_APISERVER_HUB_H
 
@@ -34,7 +36,8 @@ struct fl_watch_opts {
     struct fl_form form;   /* as negotiated */
 };
 /* 0 and a feed; or EXPIRED as NOT_FOUND with reason "Expired": the caller answers 200 with one ERROR line; UNAVAILABLE while
- * stopping. A future RV waits silently. Lines: {"type":...,"object":...}\n. */
+ * stopping; TIMEOUT "ResourceVersionTooLarge": send_initial at an RV that is to come (without it, such an RV waits
+ * silently). Lines: {"type":...,"object":...}\n. */
 int fl_hub_watch(struct fl_hub *h, const struct fl_watch_opts *o, struct fl_feed **ret, struct fl_err *err);
 int fl_hub_watchers(struct fl_hub *h);
 

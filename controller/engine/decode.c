@@ -19,7 +19,7 @@ int engine_decode(const struct fl_kind *kind, struct fl_str text, struct fl_aren
     fl_auto(fl_json) j = NULL;
     int r = fl_json_parse(text, ENGINE_OBJECT_MAX, &j, err);
     if (r < 0) {
-        return fl_wrap(err, "%s", kind->kind);
+        return err ? fl_wrap(err, "%s", kind->kind) : r;
     }
     if (ret_spec) {
         struct fl_json *spec = fl_json_get(j, "spec");

@@ -301,17 +301,29 @@ void fl_engine_start(struct fl_engine *e)
     fl_cache_start(e->cache);
 }
 
+static size_t passes_running(struct fl_engine *e)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < e->n_loops; i++) {
+        size_t waiting = 0;
+        size_t busy = 0;
+        fl_queue_count(e->loops[i]->queue, &waiting, &busy);
+        n += busy;
+    }
+    return n;
+}
+
 static void wait_for_passes(struct fl_engine *e, int64_t grace_ms)
 {
     int64_t end = fl_clock_mono_ms(e->conf.clock) + grace_ms;
     fl_lock_scope(&e->lock);
     e->stopping = true;
     fl_cond_broadcast(&e->changed);
-    while (e->running > 0 && fl_clock_mono_ms(e->conf.clock) < end) {
+    while (passes_running(e) > 0 && fl_clock_mono_ms(e->conf.clock) < end) {
         fl_clock_wait(e->conf.clock, &e->changed, &e->lock, end);
     }
-    if (e->running > 0) {
-        fl_log(FL_LOG_WARN, "passes are cut off", FL_I("running", e->running),
+    if (passes_running(e) > 0) {
+        fl_log(FL_LOG_WARN, "passes are cut off", FL_I("running", passes_running(e)),
                FL_I("grace_ms", grace_ms));
     }
 }

@@ -45,10 +45,9 @@ struct fl_engine {
     size_t n_loops;
     struct engine_kind **kinds;
     size_t n_kinds;
-    struct fl_lock lock; /* guards what follows */
-    struct fl_cond changed;
+    struct fl_lock lock;    /* guards what follows */
+    struct fl_cond changed; /* also when a pass has ended */
     bool started, synced, stopping;
-    int running; /* passes */
 };
 
 /* ---- worker.c ---- */

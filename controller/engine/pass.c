@@ -212,7 +212,7 @@ int fl_pass_create(struct fl_pass *p, const struct fl_kind *kind, const char *na
     int r = fl_kube_create(p->engine->conf.kube, &ctx, kind, p->obj->ns, fl_buf_slice(&b), &answer,
                            err);
     if (r < 0) {
-        return r == FL_E_EXISTS ? r : fl_wrap(err, "create %s '%s'", kind->kind, name);
+        return r == FL_E_EXISTS || !err ? r : fl_wrap(err, "create %s '%s'", kind->kind, name);
     }
     fl_auto(fl_obj) o = NULL;
     if (fl_obj_new(kind, fl_shared_str(answer), false, &o, NULL) == 0) {
@@ -225,7 +225,7 @@ int fl_pass_delete(struct fl_pass *p, const struct fl_obj *o, struct fl_err *err
 {
     struct fl_ctx ctx = fl_ctx_timeout(&p->ctx, ENGINE_WRITE_TIMEOUT_MS);
     int r = fl_kube_delete(p->engine->conf.kube, &ctx, o->kind, o->ns, o->name, o->uid, err);
-    return r < 0 ? fl_wrap(err, "delete %s '%.*s'", o->kind->kind, FL_STR_ARG(o->name)) : 0;
+    return r < 0 && err ? fl_wrap(err, "delete %s '%.*s'", o->kind->kind, FL_STR_ARG(o->name)) : r;
 }
 
 /* ---- Secrets ---- */

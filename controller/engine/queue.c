@@ -36,7 +36,7 @@ struct fl_queue {
     struct fl_cond changed;
     struct fl_map *items; /* owns them */
     struct lane lanes[2];
-    size_t queued;
+    size_t queued, busy;
     struct item **heap; /* by due_ms, smallest first */
     size_t heap_n, heap_room;
     int fast_run; /* handed out from the fast lane since the last slow one */
@@ -347,6 +347,7 @@ static void hand_out(struct fl_queue *q, struct item *it, char ret[FL_QUEUE_KEY]
     /* The pass that comes now decides anew when the next one is. */
     heap_remove(q, it);
     it->processing = true;
+    q->busy++;
     it->taken_ms = fl_clock_mono_ms(q->conf.clock);
     if (q->conf.series.waited) {
         fl_metric_observe_ms(q->conf.series.waited, it->taken_ms - it->queued_ms);
@@ -374,10 +375,11 @@ void fl_queue_done(struct fl_queue *q, struct fl_str key)
 {
     fl_lock_scope(&q->lock);
     struct item *it = fl_map_get(q->items, key);
-    if (!it) {
+    if (!it || !it->processing) {
         return;
     }
     it->processing = false;
+    q->busy--;
     if (q->conf.series.worked) {
         fl_metric_observe_ms(q->conf.series.worked, fl_clock_mono_ms(q->conf.clock) - it->taken_ms);
     }
@@ -411,6 +413,14 @@ size_t fl_queue_len(struct fl_queue *q)
     fl_lock_scope(&q->lock);
     take_due(q);
     return q->queued;
+}
+
+void fl_queue_count(struct fl_queue *q, size_t *ret_waiting, size_t *ret_busy)
+{
+    fl_lock_scope(&q->lock);
+    take_due(q);
+    *ret_waiting = q->queued;
+    *ret_busy = q->busy;
 }
 
 int64_t fl_queue_next_ms(struct fl_queue *q)

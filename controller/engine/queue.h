@@ -45,6 +45,8 @@ void fl_queue_done(struct fl_queue *q,
                    struct fl_str key);  /* if it was added meanwhile it is handed out again */
 void fl_queue_stop(struct fl_queue *q); /* getters return false; what waits is dropped */
 size_t fl_queue_len(struct fl_queue *q);
+/* Keys that wait, and keys that are handed out and not done, at one moment. */
+void fl_queue_count(struct fl_queue *q, size_t *ret_waiting, size_t *ret_busy);
 int64_t fl_queue_next_ms(struct fl_queue *q); /* mono time of the next delayed key; FL_NEVER */
 
 #endif

@@ -351,10 +351,9 @@ static void run_pass(struct run *r)
 
 /* ---- the thread ---- */
 
-static void running(struct fl_engine *e, int by)
+static void tell_ended(struct fl_engine *e)
 {
     fl_lock_scope(&e->lock);
-    e->running += by;
     fl_cond_broadcast(&e->changed);
 }
 
@@ -410,10 +409,9 @@ void engine_worker(struct engine_loop *l)
         if (!fl_queue_get(l->queue, key)) {
             return;
         }
-        running(l->engine, 1);
         work_on(l, fl_str_of(key), a);
         fl_arena_clear(a);
         fl_queue_done(l->queue, fl_str_of(key));
-        running(l->engine, -1);
+        tell_ended(l->engine);
     }
 }

@@ -210,7 +210,7 @@ static int call_do(struct fl_kube *k, const struct fl_ctx *ctx, const struct kub
         if (ret->status >= 200 && ret->status < 300) {
             struct fl_str text = kube_answer_text(ret);
             r = k->door->trusted || text.n == 0 ? 0 : fl_json_check(text, err);
-            return r < 0 ? fl_wrap(err, "the Kubernetes API's answer") : 0;
+            return r < 0 && err ? fl_wrap(err, "the Kubernetes API's answer") : r;
         }
         int64_t left = fl_ctx_left_ms(ctx);
         if (i == TRIES || !call_may_repeat(ret) || ret->retry_after_ms >= left) {

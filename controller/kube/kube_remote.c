@@ -157,7 +157,7 @@ static int remote_exchange(struct fl_kube *base, const struct fl_ctx *ctx,
         fl_http_resp_init(&resp);
         int r = remote_try(k, &mine, call, i > 0, &resp, err);
         if (r < 0) {
-            return fl_wrap(err, "the Kubernetes API");
+            return err ? fl_wrap(err, "the Kubernetes API") : r;
         }
         /* The token may have been renewed since it was read. */
         if (resp.status == 401 && k->token_file && i == 0) {
@@ -360,7 +360,7 @@ static int remote_address(struct remote_kube *k, const char *server, struct fl_e
     struct fl_url url;
     int r = fl_url_parse(fl_str_of(server), &url, err);
     if (r < 0) {
-        return fl_wrap(err, "server of the kubeconfig");
+        return err ? fl_wrap(err, "server of the kubeconfig") : r;
     }
     if (url.query.n > 0) {
         return fl_fail(err, FL_E_INVALID, "InvalidURL", "server of the kubeconfig: it has a query");

@@ -100,7 +100,7 @@ int fl_watch_event_parse(struct fl_str line, bool check, struct fl_watch_event *
     if (check) {
         int r = fl_json_check(line, err);
         if (r < 0) {
-            return fl_wrap(err, "watch line");
+            return err ? fl_wrap(err, "watch line") : r;
         }
     }
     struct fl_watch_event ev = {0};

@@ -277,11 +277,11 @@ static int read_int(struct script *s, const int *counter)
 
 static bool is_idle(struct fl_engine *e)
 {
-    if (e->running > 0) {
-        return false;
-    }
     for (size_t i = 0; i < e->n_loops; i++) {
-        if (fl_queue_len(e->loops[i]->queue) > 0) {
+        size_t waiting = 0;
+        size_t busy = 0;
+        fl_queue_count(e->loops[i]->queue, &waiting, &busy);
+        if (waiting + busy > 0) {
             return false;
         }
     }

@@ -82,7 +82,8 @@ static int head_check_uri(struct fl_str uri, struct httpd_said *ret, const char 
         }
     }
     if (fl_str_starts(uri, "http://") || fl_str_starts(uri, "https://")) {
-        const char *slash = memchr(uri.p + 8, '/', uri.n - 8);
+        size_t skip = uri.p[4] == 's' ? strlen("https://") : strlen("http://");
+        const char *slash = memchr(uri.p + skip, '/', uri.n - skip);
 
         if (!slash) {
             return 400;

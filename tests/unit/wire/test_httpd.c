@@ -327,6 +327,7 @@ static const struct {
     {"bytes above ASCII in the path", LIT("GET /\xc3\xa9 HTTP/1.1\r\n" H "\r\n"), 400, false},
     {"fragment in the target", LIT("GET /a#b HTTP/1.1\r\n" H "\r\n"), 400, false},
     {"target without a slash", LIT("GET a HTTP/1.1\r\n" H "\r\n"), 400, false},
+    {"absolute target of a scheme alone", LIT("GET http:// HTTP/1.1\r\n" H "\r\n"), 400, false},
     {"no Host", LIT("GET / HTTP/1.1\r\nA: b\r\n\r\n"), 400, false},
     {"two Hosts", LIT("GET / HTTP/1.1\r\n" H "host: x\r\n\r\n"), 400, false},
     {"Host with other characters", LIT("GET / HTTP/1.1\r\nHost: a@b/c\r\n\r\n"), 400, false},

@@ -242,6 +242,9 @@ static int read_past(struct fl_page *q, struct fl_err *err)
     int64_t before = fl_store_rv(q->store), listed = 0, remaining = -1;
     bool more = false;
     int rc = replay(&p, q->rv, before, err);
+    if (l.limit > 0) {
+        l.limit += (int64_t)fl_map_len(changed); /* so many of them may not have been there */
+    }
     if (rc == 0) {
         rc = fl_store_list(q->store, &l, &listed, &more, &remaining, err);
     }

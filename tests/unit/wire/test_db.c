@@ -811,6 +811,8 @@ static int child_disk_full(const char *dir)
     return 0;
 }
 
+static const char *self_path; /* argv[0]; /proc/self/exe would be valgrind under valgrind */
+
 /* This program again, as a process of its own: ThreadSanitizer takes no threads after a bare fork. */
 static pid_t child_start(const char *what, const char *dir, int out)
 {
@@ -821,7 +823,7 @@ static pid_t child_start(const char *what, const char *dir, int out)
         if (out >= 0) {
             (void)dup2(out, STDOUT_FILENO);
         }
-        (void)execl("/proc/self/exe", "test_db", what, dir, (char *)NULL);
+        (void)execl(self_path, self_path, what, dir, (char *)NULL);
         _exit(127);
     }
     return pid;
@@ -974,5 +976,6 @@ int main(int argc, char **argv)
         return strcmp(argv[1], "disk-full") == 0 ? child_disk_full(argv[2])
                                                  : child_acknowledge(argv[2]);
     }
+    self_path = argv[0];
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

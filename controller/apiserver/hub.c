@@ -186,8 +186,9 @@ static void hub_trim(struct fl_hub *h, bool now)
            (g = trim_pick(h, true)) != NULL) {
         group_evict(h, g);
     }
-    while (h->events > 1 && (h->events > HUB_EVENTS_MAX || h->text > HUB_TEXT_MAX)) {
-        group_evict(h, trim_pick(h, false));
+    while (h->events > 1 && (h->events > HUB_EVENTS_MAX || h->text > HUB_TEXT_MAX) &&
+           (g = trim_pick(h, false)) != NULL) {
+        group_evict(h, g);
     }
 }
 

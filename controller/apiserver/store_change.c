@@ -145,6 +145,7 @@ static int change_write(struct fl_db_conn *c, struct store_change *ch, const str
     int64_t sealed = 0;
     int rc;
 
+    fl_assert(row || ch->type == FL_EVENT_ADDED);
     if (ch->place.sealed) {
         fl_buf_clear(&s->sealed);
         fl_store_seal(s, fl_str_of(ch->place.res), ch->key.ns, ch->key.name,

@@ -145,7 +145,7 @@ static int change_write(struct fl_db_conn *c, struct store_change *ch, const str
     int64_t sealed = 0;
     int rc;
 
-    fl_assert(row || ch->type == FL_EVENT_ADDED);
+    fl_assert((row == NULL) == (ch->type == FL_EVENT_ADDED));
     if (ch->place.sealed) {
         fl_buf_clear(&s->sealed);
         fl_store_seal(s, fl_str_of(ch->place.res), ch->key.ns, ch->key.name,
@@ -161,7 +161,7 @@ static int change_write(struct fl_db_conn *c, struct store_change *ch, const str
     } else if (row) {
         change_encode_old(ch, &log);
     }
-    if (ch->type == FL_EVENT_ADDED) {
+    if (!row) {
         rc = change_insert(c, ch, sealed, log.body, err);
     } else if (ch->type == FL_EVENT_MODIFIED) {
         rc = change_update(c, ch, row->id, sealed, log.body, err);

@@ -182,7 +182,14 @@ static int oci_fetch_token(struct fl_oci *o, const struct fl_ctx *ctx, const str
     if (x < 0) {
         return fl_wrap(err, "token service of %s", o->origin);
     }
-    if (r.status == 401 || r.status == 403 || (r.status == 400 && o->identity.n)) {
+    bool refused = r.status == 401 || r.status == 403;
+    if (refused && !o->identity.n && !o->basic.n) {
+        return fl_fail_http(err, FL_E_AUTH, r.status, -1, "Unauthorized",
+                            "the token service of %s refused to give a token to anonymous users: "
+                            "set spec.secretRef on the Registry",
+                            o->origin);
+    }
+    if (refused || (r.status == 400 && o->identity.n)) {
         return fl_fail_http(
             err, FL_E_AUTH, r.status, -1, "Unauthorized",
             "the token service of %s refused the credentials%s%s (HTTP %d): check the Secret",
@@ -320,8 +327,9 @@ static int oci_learn_bearer(struct fl_oci *o, const struct fl_challenge *c, cons
                        "%s asks for a token but names no token service", o->origin);
     }
     fl_auto_val(fl_buf) url = FL_BUF_INIT(FL_URL_MAX);
-    if (fl_url_resolve(&url, fl_str_of(o->base), fl_str_of(realm), err) < 0) {
-        return err->code;
+    struct fl_err ignored = FL_ERR_INIT;
+    if (fl_url_resolve(&url, fl_str_of(o->base), fl_str_of(realm), &ignored) < 0) {
+        fl_buf_clear(&url); /* refused below, with words about whose URL it is */
     }
     int x = oci_check_realm(o, url.data, err);
     if (x < 0) {

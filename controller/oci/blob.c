@@ -155,9 +155,10 @@ static const char *blob_put_url(struct blob_push *b)
                         b->d->digest);
 }
 
-/* One GET into one PUT. 0 with both answers filled, whatever their statuses. */
+/* One GET into one PUT. 0 with both answers filled, whatever their statuses. *ret_again: a token was refused and another can be
+ * had. */
 static int blob_pipe(struct blob_push *b, struct fl_http_resp *from, struct fl_http_resp *to,
-                     struct fl_err *err)
+                     bool *ret_again, struct fl_err *err)
 {
     struct fl_blob_source *s = b->src;
     const char *scope = oci_scope(s->o, b->a, s->repo, false);
@@ -203,11 +204,13 @@ static int blob_pipe(struct blob_push *b, struct fl_http_resp *from, struct fl_h
     if (x < 0) {
         return x;
     }
-    /* An expired token is learned of here; the caller tries once more. */
-    if (from->status == 401) {
+    /* Only of the registries themselves: a storage that answers 401 does not say where the password goes. */
+    if (from->status == 401 && oci_own_url(s->o, from->url)) {
+        *ret_again = true;
         return oci_challenged(s->o, from, scope, &read, err);
     }
     if (to->status == 401 && oci_own_url(b->o, b->location)) {
+        *ret_again = true;
         return oci_challenged(b->o, to, b->scope, &write, err);
     }
     return 0;
@@ -247,12 +250,12 @@ static int blob_upload(struct blob_push *b, struct fl_err *err)
         fl_auto_val(fl_http_resp) to;
         fl_http_resp_init(&from);
         fl_http_resp_init(&to);
-        int x = blob_pipe(b, &from, &to, err);
+        bool again = false;
+        int x = blob_pipe(b, &from, &to, &again, err);
         if (x < 0) {
             return fl_wrap(err, "%s", b->what);
         }
-        bool denied = from.status == 401 || to.status == 401;
-        if (!denied || attempt > 0) {
+        if (!again || attempt > 0) {
             return blob_settle(b, &from, &to, err);
         }
     }

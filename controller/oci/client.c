@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/url.h"
@@ -6,6 +7,7 @@
 #include "wire/json.h"
 
 #define OCI_BODY_MAX ((size_t)64 << 10)
+#define OCI_SAID_MAX 200 /* bytes of a registry's own words in a message */
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
@@ -92,6 +94,9 @@ int fl_oci_open(const struct fl_oci_conf *conf, struct fl_oci **ret, struct fl_e
     int x = oci_set_base(o, conf->url, err);
     if (x == 0) {
         x = fl_http_new(&http, &o->http, err);
+        if (x < 0 && fl_text_eq(err->reason, "InvalidCA")) {
+            snprintf(err->reason, sizeof(err->reason), "CAInvalid");
+        }
     }
     if (x < 0) {
         fl_oci_close(o);
@@ -183,7 +188,9 @@ int fl_oci_do(struct fl_oci *o, const struct fl_ctx *ctx, const struct fl_oci_re
         fl_http_resp_release(ret);
         fl_http_resp_init(ret);
         x = fl_http_do(o->http, &call, &h, ret, err);
-        if (x < 0 || ret->status != 401 || attempt > 0 || !own) {
+        /* A 401 of a host that we were redirected to is not the registry's: its challenge would choose where the password
+         * goes. */
+        if (x < 0 || ret->status != 401 || attempt > 0 || !oci_own_url(o, ret->url)) {
             return x;
         }
         x = oci_challenged(o, ret, req->scope, &authorization, err);
@@ -250,10 +257,12 @@ static void oci_say_whose(const struct fl_oci *o, int status, const char *what, 
     const char *todo = o->token.n || o->identity.n || o->basic.n
                            ? "check the Secret, and what the account may do there"
                            : "set spec.secretRef on the Registry";
+    fl_auto_val(fl_buf) words = FL_BUF_INIT(FL_BUF_ANY);
+    fl_redact(&words, (struct fl_str){said.p, said.n < OCI_SAID_MAX ? said.n : OCI_SAID_MAX});
     fl_fail_http(err, FL_E_AUTH, status, -1, status == 401 ? "Unauthorized" : "Denied",
-                 "%s: %s: refused for %s%s (HTTP %d%s%.*s): %s", o->origin, what, who,
+                 "%s: %s: refused for %s%s (HTTP %d%s%s): %s", o->origin, what, who,
                  o->basic.n && !o->token.n && !o->identity.n ? o->username.p : "", status,
-                 said.n ? ", " : "", FL_STR_ARG(said), todo);
+                 words.len ? ", " : "", words.data, todo);
 }
 
 int fl_oci_fail(struct fl_oci *o, const struct fl_ctx *ctx, const struct fl_http_resp *r,
@@ -265,6 +274,9 @@ int fl_oci_fail(struct fl_oci *o, const struct fl_ctx *ctx, const struct fl_http
     fl_wrap(err, "%s", o->origin);
     if (r->status == 401 || r->status == 403) {
         oci_say_whose(o, r->status, what, fl_buf_slice(&said), err);
+    }
+    if (r->status == 409) { /* an immutable tag: asking again changes nothing. registry.md 10 */
+        err->code = FL_E_INVALID;
     }
     /* A status that says "later" or "who are you" is believed more than the body. */
     if (known && r->status != 429 && r->status < 500) {

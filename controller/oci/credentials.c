@@ -62,10 +62,12 @@ static const struct fl_json *creds_find_host(struct fl_arena *a, const struct fl
     struct fl_str bare = creds_host(fl_str_of(url));
     const char *full = fl_arena_fmt(a, "%s%.*s%s:%u", u.ipv6 ? "[" : "", FL_STR_ARG(u.host),
                                     u.ipv6 ? "]" : "", u.port);
+    bool usual_port = u.port == (fl_str_is(u.scheme, "https") ? 443 : 80);
     struct fl_json_iter it = fl_json_iter(auths);
     while (fl_json_next(&it)) {
         struct fl_str host = creds_host(it.key);
-        if (fl_str_eq(host, bare) || fl_str_is(host, full)) {
+        if (fl_str_eq(host, bare) || fl_str_is(host, full) ||
+            (usual_port && fl_str_eq(host, u.host))) {
             return it.value;
         }
     }
@@ -85,6 +87,16 @@ static int creds_no_host(struct fl_arena *a, const char *key, const struct fl_js
                    hosts[0] ? hosts : "no host");
 }
 
+static int creds_docker_check(const char *key, const struct fl_oci_conf *conf, struct fl_err *err)
+{
+    if (!fl_str_printable(conf->username) || !fl_str_printable(conf->password) ||
+        !fl_str_printable(conf->identity)) {
+        return fl_fail(err, FL_E_INVALID, "SecretInvalid",
+                       "key %s: the entry's credentials are not one line of printable text", key);
+    }
+    return 0;
+}
+
 static int creds_decode_auth(struct fl_arena *a, const char *key, struct fl_str auth,
                              struct fl_oci_conf *conf, struct fl_err *err)
 {
@@ -102,7 +114,7 @@ static int creds_decode_auth(struct fl_arena *a, const char *key, struct fl_str 
     conf->username = (struct fl_str){fl_arena_str(a, user), user.n};
     conf->password = (struct fl_str){fl_arena_str(a, rest), rest.n};
     fl_buf_wipe(&b);
-    return 0;
+    return creds_docker_check(key, conf, err);
 }
 
 static int creds_docker_entry(struct fl_arena *a, const char *key, const struct fl_json *entry,
@@ -111,14 +123,14 @@ static int creds_docker_entry(struct fl_arena *a, const char *key, const struct 
     struct fl_str s;
     if (fl_json_as_str(fl_json_get(entry, "identitytoken"), &s) && s.n) {
         conf->identity = (struct fl_str){fl_arena_str(a, s), s.n};
-        return 0;
+        return creds_docker_check(key, conf, err);
     }
     if (fl_json_as_str(fl_json_get(entry, "username"), &s) && s.n) {
         struct fl_str p = {0};
         fl_json_as_str(fl_json_get(entry, "password"), &p);
         conf->username = (struct fl_str){fl_arena_str(a, s), s.n};
         conf->password = (struct fl_str){fl_arena_str(a, p), p.n};
-        return 0;
+        return creds_docker_check(key, conf, err);
     }
     if (fl_json_as_str(fl_json_get(entry, "auth"), &s) && s.n) {
         return creds_decode_auth(a, key, s, conf, err);
@@ -160,6 +172,23 @@ static int creds_basic(const struct fl_remote_key *user, const struct fl_remote_
     return x < 0 ? x : creds_check("password", conf->password, err);
 }
 
+/* What is there and what is allowed; names of keys are no secrets. */
+static int creds_forms_wrong(struct fl_arena *a, const struct fl_remote_conf *rc, int forms,
+                             struct fl_err *err)
+{
+    const char *keys = "";
+    for (size_t i = 0; i < rc->n_secret && strlen(keys) < 200; i++) {
+        keys = fl_arena_fmt(a, "%s%s%s", keys, keys[0] ? ", " : "", rc->secret[i].key);
+    }
+    return fl_fail(err, FL_E_INVALID, "SecretInvalid",
+                   "it %s%s; allowed are: username and password; or token; or "
+                   ".dockerconfigjson; or .dockercfg",
+                   forms     ? "has more than one form of credentials: "
+                   : keys[0] ? "has the keys "
+                             : "is empty",
+                   keys);
+}
+
 int fl_oci_credentials(struct fl_arena *a, const struct fl_remote_conf *rc,
                        struct fl_oci_conf *conf, struct fl_err *err)
 {
@@ -173,11 +202,7 @@ int fl_oci_credentials(struct fl_arena *a, const struct fl_remote_conf *rc,
     const struct fl_remote_key *legacy = creds_key(rc, ".dockercfg");
     int forms = (user || password) + (token != NULL) + (docker != NULL) + (legacy != NULL);
     if (forms != 1) {
-        return fl_fail(err, FL_E_INVALID, "SecretInvalid",
-                       "it has %s of: username and password; token; .dockerconfigjson; .dockercfg "
-                       "(exactly one form is "
-                       "needed)",
-                       forms ? "more than one" : "none");
+        return creds_forms_wrong(a, rc, forms, err);
     }
     if (token) {
         conf->token = creds_trim(token->value);

@@ -7,6 +7,8 @@
 #include "wire/httphead.h"
 #include "wire/json.h"
 
+#define LIST_ASKED_TEXT "1000"
+#define LIST_ASKED 1000 /* entries of a page; registries give fewer or more as they like */
 #define LIST_PAGE_MAX ((size_t)16 << 20)
 #define LIST_PAGES_MAX 2000
 #define LIST_ITEMS_MAX 1000000
@@ -78,10 +80,17 @@ struct oci_listing {
     bool (*valid)(struct fl_str s);
     const char **v;
     size_t n;
-    struct fl_map *seen;
+    struct fl_map *seen; /* valid or not */
+    int refused;         /* status of the page that was none; 0 */
 };
 
-static int oci_take_page(struct oci_listing *l, const struct fl_http_resp *r, size_t *ret_new,
+struct oci_page {
+    size_t n;     /* entries */
+    size_t fresh; /* that no page before had */
+    const char *last;
+};
+
+static int oci_take_page(struct oci_listing *l, const struct fl_http_resp *r, struct oci_page *ret,
                          struct fl_err *err)
 {
     fl_auto(fl_json) j = NULL;
@@ -95,15 +104,21 @@ static int oci_take_page(struct oci_listing *l, const struct fl_http_resp *r, si
         return fl_fail(err, FL_E_BAD_DATA, "ListInvalid", "%s: %s: the answer has no list of %s",
                        l->o->origin, l->what, l->member);
     }
-    *ret_new = 0;
-    for (size_t i = 0; i < fl_json_len(list); i++) {
+    ret->n = fl_json_len(list);
+    for (size_t i = 0; i < ret->n; i++) {
         struct fl_str s;
         if (!fl_json_as_str(fl_json_at(list, i), &s)) {
             return fl_fail(err, FL_E_BAD_DATA, "ListInvalid", "%s: %s: entry %zu is not a text",
                            l->o->origin, l->what, i);
         }
+        ret->last = i + 1 == ret->n ? fl_arena_str(l->a, s) : NULL;
+        if (fl_map_get(l->seen, s)) {
+            continue;
+        }
+        fl_map_set(l->seen, s, l);
+        ret->fresh++;
         /* What is outside the grammar cannot be asked for either, so it does not spoil the rest. */
-        if (!l->valid(s) || fl_map_get(l->seen, s)) {
+        if (!l->valid(s)) {
             continue;
         }
         if (l->n >= LIST_ITEMS_MAX) {
@@ -111,15 +126,12 @@ static int oci_take_page(struct oci_listing *l, const struct fl_http_resp *r, si
                            l->o->origin, l->what, LIST_ITEMS_MAX);
         }
         l->v = fl_arena_grow(l->a, l->v, l->n, sizeof(*l->v));
-        l->v[l->n] = fl_arena_str(l->a, s);
-        fl_map_set(l->seen, s, (void *)(uintptr_t)1);
-        l->n++;
-        (*ret_new)++;
+        l->v[l->n++] = fl_arena_str(l->a, s);
     }
     return 0;
 }
 
-/* The next page's URL, of the registry itself only; empty = the end. */
+/* The next page's URL by Link, of the registry itself only; empty = the end. */
 static int oci_next_page(struct oci_listing *l, const struct fl_http_resp *r, struct fl_buf *next,
                          struct fl_err *err)
 {
@@ -150,6 +162,7 @@ static int oci_list_cmp(const void *a, const void *b)
 static int oci_read_pages(struct oci_listing *l, const struct fl_ctx *ctx, struct fl_err *err)
 {
     fl_auto_val(fl_buf) next = FL_BUF_INIT(FL_URL_MAX);
+    bool guessed = false; /* this page was not named by a Link */
     for (int page = 0; page < LIST_PAGES_MAX; page++) {
         const struct fl_oci_req req = {
             .method = "GET",
@@ -166,25 +179,33 @@ static int oci_read_pages(struct oci_listing *l, const struct fl_ctx *ctx, struc
             return fl_wrap(err, "%s", l->what);
         }
         if (r.status != 200) {
+            l->refused = r.status;
             return fl_oci_fail(l->o, ctx, &r, l->what, err);
         }
-        size_t fresh = 0;
-        x = oci_take_page(l, &r, &fresh, err);
+        struct oci_page got = {0};
+        x = oci_take_page(l, &r, &got, err);
         if (x == 0) {
             x = oci_next_page(l, &r, &next, err);
         }
         if (x < 0) {
             return x;
         }
-        if (next.len == 0) {
+        bool again = got.n > 0 && got.fresh == 0;
+        if (again && !guessed) {
+            return fl_fail(err, FL_E_BAD_DATA, "ListInvalid", "%s: %s: its pages go in circles",
+                           l->o->origin, l->what);
+        }
+        guessed = next.len == 0;
+        /* Some registries page without saying so; those that do not page send all again. registry.md 9 */
+        if (guessed && (again || got.n != LIST_ASKED)) {
             if (l->n) {
                 qsort(l->v, l->n, sizeof(*l->v), oci_list_cmp);
             }
             return 0;
         }
-        if (fresh == 0) {
-            return fl_fail(err, FL_E_BAD_DATA, "ListInvalid", "%s: %s: its pages go in circles",
-                           l->o->origin, l->what);
+        if (guessed) {
+            fl_buf_fmt(&next, "%s%s&last=", l->o->base, l->first);
+            fl_buf_url(&next, fl_str_of(got.last), "/");
         }
     }
     return fl_fail(err, FL_E_TOO_BIG, "ListTooLong", "%s: %s: more than %d pages", l->o->origin,
@@ -209,6 +230,13 @@ static bool oci_valid_tag(struct fl_str s)
     return !fl_oci_tag_wrong(s);
 }
 
+/* The credentials were good enough for a token: then it is the catalog that is not for us. */
+static bool oci_no_catalog(struct fl_oci *o, int status)
+{
+    return status == 400 || status == 403 || status == 404 || status == 405 ||
+           (status == 401 && fl_oci_auth(o) == FL_AUTH_BEARER);
+}
+
 int fl_oci_list_repositories(struct fl_oci *o, const struct fl_ctx *ctx, struct fl_arena *a,
                              const char *const **ret, size_t *ret_n, struct fl_err *err)
 {
@@ -218,11 +246,11 @@ int fl_oci_list_repositories(struct fl_oci *o, const struct fl_ctx *ctx, struct 
         .what = "catalog",
         .member = "repositories",
         .scope = "registry:catalog:*",
-        .first = "_catalog?n=1000",
+        .first = "_catalog?n=" LIST_ASKED_TEXT,
         .valid = oci_valid_repo,
     };
     int x = oci_list(&l, ctx, err);
-    if (x == FL_E_NOT_FOUND || (x < 0 && (err->http_status == 405 || err->http_status == 400))) {
+    if (x < 0 && oci_no_catalog(o, l.refused)) {
         return fl_fail_http(err, FL_E_UNSUPPORTED, err->http_status, -1, "NoCatalog",
                             "%s does not list its repositories (HTTP %d): name them without "
                             "wildcards in spec.repositories",
@@ -245,7 +273,7 @@ int fl_oci_list_tags(struct fl_oci *o, const struct fl_ctx *ctx, struct fl_arena
         .what = fl_arena_fmt(a, "tags of %s", repo),
         .member = "tags",
         .scope = oci_scope(o, a, repo, false),
-        .first = fl_arena_fmt(a, "%s/tags/list?n=1000", oci_repo(o, a, repo)),
+        .first = fl_arena_fmt(a, "%s/tags/list?n=" LIST_ASKED_TEXT, oci_repo(o, a, repo)),
         .valid = oci_valid_tag,
     };
     int x = oci_list(&l, ctx, err);

@@ -5,6 +5,7 @@
 #include "oci/oci_priv.h"
 #include "wire/digest.h"
 #include "wire/httphead.h"
+#include "wire/json.h"
 
 /* Without it docker-registry answers 404 for an OCI manifest that exists. One header, no q-values. registry.md 3. */
 static const struct fl_header oci_accept = {
@@ -45,6 +46,15 @@ static void oci_copy_media_type(const struct fl_http_resp *r, struct fl_manifest
     ret->media_type[n] = '\0';
 }
 
+/* Its digest is about to be believed, so it is looked at: a page that says "sign in" has a digest too. */
+static bool oci_is_manifest(const struct fl_http_resp *r)
+{
+    fl_auto(fl_json) j = NULL;
+    struct fl_err ignored = FL_ERR_INIT;
+    return fl_json_parse(fl_buf_slice(&r->body), FL_OCI_MANIFEST_MAX, &j, &ignored) == 0 &&
+           fl_json_is(j, FL_JSON_OBJECT);
+}
+
 /* Where HEAD does not tell the digest: the body tells it. */
 static int oci_head_by_get(struct fl_oci *o, const struct fl_ctx *ctx,
                            const struct fl_oci_req *head, const char *what,
@@ -61,6 +71,12 @@ static int oci_head_by_get(struct fl_oci *o, const struct fl_ctx *ctx,
     }
     if (r.status != 200) {
         return fl_oci_fail(o, ctx, &r, what, err);
+    }
+    if (!oci_is_manifest(&r)) {
+        return fl_fail_http(err, FL_E_BAD_DATA, r.status, -1, "ManifestInvalid",
+                            "%s: %s: the answer is no manifest: a login page or proxy may stand "
+                            "before the registry",
+                            o->origin, what);
     }
     fl_digest_of(FL_SHA256, fl_buf_slice(&r.body), ret->digest);
     ret->size = (int64_t)r.body.len;
@@ -88,10 +104,11 @@ int fl_oci_head_manifest(struct fl_oci *o, const struct fl_ctx *ctx, const char 
     if (x < 0) {
         return fl_wrap(err, "%s", what);
     }
-    if (r.status != 200) {
+    if (r.status != 200 && r.status != 405) {
         return fl_oci_fail(o, ctx, &r, what, err);
     }
-    if (!oci_copy_digest(fl_http_header(&r, "docker-content-digest", 0), ret->digest)) {
+    if (r.status == 405 ||
+        !oci_copy_digest(fl_http_header(&r, "docker-content-digest", 0), ret->digest)) {
         return oci_head_by_get(o, ctx, &req, what, ret, err);
     }
     ret->size = fl_http_content_length(&r);
@@ -153,7 +170,7 @@ int fl_oci_put_manifest(struct fl_oci *o, const struct fl_ctx *ctx, const char *
     if (x < 0) {
         return fl_wrap(err, "%s", what);
     }
-    if (r.status != 201 && r.status != 202 && r.status != 200) { /* Quay: 202 */
+    if (r.status != 201 && r.status != 202) { /* Quay: 202; 200 would be somebody's web page */
         fl_oci_fail(o, ctx, &r, what, err);
         /* A manifest cannot be unknown to the one who is being given it: what is missing is a blob or child. */
         if (err->code == FL_E_NOT_FOUND && !fl_text_eq(err->reason, "RepositoryNotFound")) {

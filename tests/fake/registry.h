@@ -50,7 +50,8 @@ struct fl_fake_registry_conf {
     bool unsorted;       /* listings come in reverse */
     bool null_tags;      /* {"tags": null} where there is none */
     bool no_head_digest; /* HEAD of a manifest without Docker-Content-Digest */
-    bool vague_type;     /* manifests come as application/octet-stream */
+    bool vague_type;     /* manifests come as application/octet-stream, whatever is accepted */
+    const char *realm;   /* of the token service, instead of the true one; NULL */
     /* GET answers 307 to the other server, where Authorization must not come */
     bool redirect_blobs;
     bool storage_asks;      /* that server asks for credentials, with a token service of its own */

@@ -158,11 +158,13 @@ void reg_challenge(struct fl_fake_registry *r, const struct reg_call *c, struct 
         reg_header(ret, "WWW-Authenticate: Basic realm=\"fake\"");
     } else if (r->conf.auth == FL_FAKE_BEARER) {
         const char *scope = needs(c);
-        reg_header(ret, fl_arena_fmt(a,
-                                     "WWW-Authenticate: Bearer realm=\"%s/token\",service=\"fake "
-                                     "registry\"%s%s%s",
-                                     fl_peer_url(r->side), scope[0] ? ",scope=\"" : "", scope,
-                                     scope[0] ? "\"" : ""));
+        const char *realm =
+            r->conf.realm ? r->conf.realm : fl_arena_fmt(a, "%s/token", fl_peer_url(r->side));
+        reg_header(ret,
+                   fl_arena_fmt(a,
+                                "WWW-Authenticate: Bearer realm=\"%s\",service=\"fake "
+                                "registry\"%s%s%s",
+                                realm, scope[0] ? ",scope=\"" : "", scope, scope[0] ? "\"" : ""));
     }
 }
 

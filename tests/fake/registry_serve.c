@@ -183,7 +183,8 @@ static void serve_manifest(struct fl_fake_registry *r, const struct reg_call *c,
     }
     const struct reg_manifest *m = p && digest ? fl_map_get(p->manifests, fl_str_of(digest)) : NULL;
     const char *accept = fl_peer_header(req, "Accept");
-    if (!m || !accept || !strstr(accept, m->media_type)) {
+    bool wanted = m && accept && (r->conf.vague_type || strstr(accept, m->media_type));
+    if (!wanted) {
         reg_error(req, ret, 404, "MANIFEST_UNKNOWN", "manifest unknown");
         return;
     }

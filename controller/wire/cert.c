@@ -318,6 +318,27 @@ int fl_cert_renew(const char *ca_pem, const char *ca_key_pem, const char *const 
     return cert_make_server(ca, key, sans, wall_ms, cert_pem, key_pem, err);
 }
 
+int fl_cert_check(const char *cert_pem, const char *key_pem, struct fl_err *err)
+{
+    fl_auto(evp_pkey_st) key = NULL;
+    fl_auto(x509_st) cert = NULL;
+
+    if (cert_read(cert_pem, &cert, err) != 0) {
+        return fl_fail(err, FL_E_INVALID, "CertificateInvalid",
+                       "the certificate cannot be read (PEM is wanted)");
+    }
+    if (!key_pem || cert_read_key(key_pem, &key, err) != 0) {
+        return fl_fail(err, FL_E_INVALID, "CertificateInvalid",
+                       "the private key cannot be read (PEM without a password is wanted)");
+    }
+    if (X509_check_private_key(cert, key) != 1) {
+        ERR_clear_error();
+        return fl_fail(err, FL_E_INVALID, "CertificateInvalid",
+                       "the private key does not belong to the certificate");
+    }
+    return 0;
+}
+
 int fl_cert_expiry(const char *cert_pem, int64_t *ret_wall_ms, struct fl_err *err)
 {
     fl_auto(x509_st) cert = NULL;

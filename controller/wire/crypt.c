@@ -263,7 +263,8 @@ void fl_seal(const struct fl_keyring *k, struct fl_str aad, struct fl_str plain,
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int n = 0;
 
-    memcpy(out, "v1", 2);
+    out[0] = 'v';
+    out[1] = '1';
     memcpy(out + 2, k->keys[0].id, KEY_ID);
     fl_random(out + SEAL_HEAD, SEAL_NONCE);
     fl_assert(ctx &&

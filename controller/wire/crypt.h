@@ -32,6 +32,8 @@ int fl_cert_make(const char *const *sans, int64_t wall_ms, struct fl_buf *ca_pem
 /* A new server certificate from a kept CA. */
 int fl_cert_renew(const char *ca_pem, const char *ca_key_pem, const char *const *sans, int64_t wall_ms,
                   struct fl_buf *cert_pem, struct fl_buf *key_pem, struct fl_err *err);
+/* INVALID, in words: one of the two is no PEM, the key has a password, or it is another's. */
+int fl_cert_check(const char *cert_pem, const char *key_pem, struct fl_err *err);
 /* notAfter of the first certificate. */
 int fl_cert_expiry(const char *cert_pem, int64_t *ret_wall_ms, struct fl_err *err);
 

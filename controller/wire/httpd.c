@@ -13,10 +13,8 @@
 
 #include <microhttpd.h>
 
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-
 #include "base/mem.h"
+#include "wire/crypt.h"
 #include "wire/file.h"
 #include "wire/httpd_priv.h"
 
@@ -129,7 +127,7 @@ static bool req_answer(struct httpd_req *r)
     if (r->res.feed) {
         return httpd_feed_start(r);
     }
-    m = MHD_create_response_from_buffer(body.n, (void *)(uintptr_t)body.p, MHD_RESPMEM_PERSISTENT);
+    m = MHD_create_response_from_buffer(body.n, (void *)body.p, MHD_RESPMEM_PERSISTENT);
     return m && httpd_queue(r, m);
 }
 
@@ -591,46 +589,14 @@ static int listen_open(struct fl_httpd *h, int *ret_fd, bool *ret_v6, struct fl_
     return 0;
 }
 
-static int no_password(char *buf, int size, int rwflag, void *arg)
-{
-    (void)buf;
-    (void)size;
-    (void)rwflag;
-    (void)arg;
-    return 0;
-}
-
-/* GnuTLS' words for a wrong pair are few, and the listening socket's fate is then unclear; so the pair is tried first. */
-static int start_check_pair(const struct fl_httpd_conf *conf, struct fl_err *err)
-{
-    BIO *cert_in = BIO_new_mem_buf(conf->cert_pem, -1);
-    BIO *key_in = BIO_new_mem_buf(conf->key_pem, -1);
-    X509 *cert = PEM_read_bio_X509(cert_in, NULL, no_password, NULL);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(key_in, NULL, no_password, NULL);
-    const char *wrong = NULL;
-
-    if (!cert) {
-        wrong = "the certificate cannot be read (PEM is wanted)";
-    } else if (!key) {
-        wrong = "the private key cannot be read (PEM without a password is wanted)";
-    } else if (X509_check_private_key(cert, key) != 1) {
-        wrong = "the private key does not belong to the certificate";
-    }
-    EVP_PKEY_free(key);
-    X509_free(cert);
-    (void)BIO_free(key_in);
-    (void)BIO_free(cert_in);
-    return wrong ? fl_fail(err, FL_E_INVALID, "CertificateInvalid", "%s", wrong) : 0;
-}
-
 static struct MHD_Daemon *start_daemon(struct fl_httpd *h, int fd, bool v6)
 {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
                      MHD_USE_ERROR_LOG | (v6 ? MHD_USE_IPv6 : 0U);
     struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)h->conf.cert_pem},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)h->conf.key_pem},
-        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)HTTPD_TLS},
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)h->conf.cert_pem},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)h->conf.key_pem},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)HTTPD_TLS},
         {MHD_OPTION_END, 0, NULL},
     };
 
@@ -710,8 +676,12 @@ int fl_httpd_start(const struct fl_httpd_conf *conf, struct fl_httpd **ret, stru
 {
     struct fl_httpd *h;
     char name[16];
-    int rc = conf->cert_pem ? start_check_pair(conf, err) : 0;
+    int rc = 0;
 
+    /* GnuTLS' words for a wrong pair are few. */
+    if (conf->cert_pem) {
+        rc = fl_cert_check(conf->cert_pem, conf->key_pem, err);
+    }
     if (rc) {
         return rc;
     }

@@ -25,10 +25,10 @@ static struct httpd_req *work_take(struct httpd_work *w)
         fl_cond_wait(&w->some, &w->lock);
         w->idle--;
     }
-    if (w->ending) {
+    r = w->head;
+    if (w->ending || !r) {
         return NULL;
     }
-    r = w->head;
     w->head = r->next;
     if (!w->head) {
         w->tail = &w->head;

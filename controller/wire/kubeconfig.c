@@ -219,9 +219,10 @@ static int kube_take(struct kube_load *l, const struct kube_file *f, const char 
     const struct kube_context *c = NULL;
     int rc = kube_find_context(l, f, context, &c, err);
 
-    if (rc == 0) {
-        rc = kube_pick_cluster(l, f, c->cluster, err);
+    if (!c) {
+        return rc;
     }
+    rc = kube_pick_cluster(l, f, c->cluster, err);
     if (rc == 0) {
         rc = kube_pick_user(l, f, c->user, err);
         l->k.namespace_ = kube_text(l, c->namespace_);

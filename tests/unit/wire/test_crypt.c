@@ -361,6 +361,10 @@ static void test_crypt__bad_certificate_inputs_are_refused(void **state)
         fl_buf_clear(&y);
     }
     assert_int_equal(fl_cert_expiry("", &end, &err), FL_E_INVALID);
+    assert_int_equal(fl_cert_check(cert.data, key.data, &err), 0);
+    assert_int_equal(fl_cert_check(cert.data, ca_key.data, &err), FL_E_INVALID);
+    assert_int_equal(fl_cert_check("", key.data, &err), FL_E_INVALID);
+    assert_int_equal(fl_cert_check(cert.data, NULL, &err), FL_E_INVALID);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_place, drop_place)

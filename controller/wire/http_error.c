@@ -56,9 +56,7 @@ static const char *os_words(long number)
 
 static struct words tls_words(const struct http_xfer *x)
 {
-    long v = X509_V_OK;
-    (void)curl_easy_getinfo(x->easy, CURLINFO_SSL_VERIFYRESULT, &v);
-    switch (v) {
+    switch (x->verify) {
     case X509_V_OK:
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
@@ -80,7 +78,7 @@ static struct words tls_words(const struct http_xfer *x)
         return (struct words){"CertificateNotTrusted", "is not trusted: set caRef or insecure",
                               FL_E_UNAVAILABLE};
     default:
-        return (struct words){"CertificateInvalid", X509_verify_cert_error_string(v),
+        return (struct words){"CertificateInvalid", X509_verify_cert_error_string(x->verify),
                               FL_E_UNAVAILABLE};
     }
 }
@@ -133,6 +131,16 @@ static int fail_connect(struct http_xfer *x, const char *label, struct fl_err *e
                    x->address[0] ? x->address : "no address");
 }
 
+static int fail_certificate(struct http_xfer *x, const char *label, const struct fl_url *u,
+                            struct fl_err *err)
+{
+    struct words w = tls_words(x);
+    const char *name = x->h->tls_server_name;
+    struct fl_str host = name ? fl_str_of(name) : u->host;
+    return fl_fail(err, w.code, w.reason, "%s: TLS certificate of %.*s %s", label, FL_STR_ARG(host),
+                   w.text);
+}
+
 int http_xfer_verdict(struct http_xfer *x, struct fl_err *err)
 {
     if (x->err.code) {
@@ -158,14 +166,12 @@ int http_xfer_verdict(struct http_xfer *x, struct fl_err *err)
         return fl_fail(err, FL_E_TIMEOUT, "ConnectTimeout", "%s: no connection within %lld ms (%s)",
                        label, (long long)x->h->connect_timeout_ms,
                        x->address[0] ? x->address : "resolving the name");
-    case CURLE_PEER_FAILED_VERIFICATION: {
-        struct words w = tls_words(x);
-        const char *name = x->h->tls_server_name;
-        struct fl_str host = name ? fl_str_of(name) : u.host;
-        return fl_fail(err, w.code, w.reason, "%s: TLS certificate of %.*s %s", label,
-                       FL_STR_ARG(host), w.text);
-    }
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return fail_certificate(x, label, &u, err);
     case CURLE_SSL_CONNECT_ERROR:
+        if (x->verify) {
+            return fail_certificate(x, label, &u, err);
+        }
         return fl_fail(err, FL_E_UNAVAILABLE, "TLSFailed", "%s: TLS handshake failed: %s", label,
                        strstr(x->detail, "wrong version number")
                            ? "the server may speak plain HTTP on this port"

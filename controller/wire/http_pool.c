@@ -22,6 +22,7 @@ static struct {
     X509_STORE *store;
     struct timespec mtime;
     off_t size;
+    int xfer_index; /* of the transfer in an SSL_CTX */
 } system_ca;
 
 static bool store_readable(const char *path)
@@ -55,6 +56,8 @@ void fl_http_global_init(void)
     fl_assert(v->ssl_version && strstr(v->ssl_version, "OpenSSL"));
     if (!system_ca.path) {
         fl_lock_init(&system_ca.lock, "system-ca", FL_RANK_WIRE);
+        system_ca.xfer_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+        fl_assert(system_ca.xfer_index >= 0);
         system_ca.path = fl_strdup(system_ca_path(v));
     }
     struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -91,10 +94,23 @@ static X509_STORE *system_store(void)
     return system_ca.store;
 }
 
+/* Notes why a certificate was refused: libcurl passes it on only if no other error stands before it in OpenSSL's queue, as
+ * it does when a CA of the same name has another key. */
+static int on_verify(int ok, X509_STORE_CTX *store)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct http_xfer *x = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), system_ca.xfer_index);
+    if (!ok && x && !x->verify) {
+        x->verify = X509_STORE_CTX_get_error(store);
+    }
+    return ok;
+}
+
 CURLcode http_ssl_ctx(CURL *easy, void *ssl_ctx, void *arg)
 {
     (void)easy;
-    struct fl_http *h = arg;
+    struct http_xfer *x = arg;
+    struct fl_http *h = x->h;
     SSL_CTX *ctx = ssl_ctx;
     if (!h->insecure) {
         X509_STORE *s = h->store;
@@ -104,6 +120,9 @@ CURLcode http_ssl_ctx(CURL *easy, void *ssl_ctx, void *arg)
             s = system_store();
         }
         SSL_CTX_set_cert_store(ctx, s);
+        /* Looked at during the handshake only, which is over before x is. */
+        (void)SSL_CTX_set_ex_data(ctx, system_ca.xfer_index, x);
+        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, on_verify);
     }
     if (h->cert && SSL_CTX_use_cert_and_key(ctx, h->cert, h->key, h->chain, 1) != 1) {
         return CURLE_SSL_CERTPROBLEM;

@@ -98,6 +98,7 @@ struct http_xfer {
     struct fl_buf connect_text;
     struct curl_slist connect_node;
     char address[72]; /* last one tried, "10.0.0.1:443" */
+    int verify;       /* X509_V_ERR_*: why the certificate was refused */
     bool refused;     /* by the address policy */
     bool opened;      /* a socket was made */
     char detail[CURL_ERROR_SIZE];
@@ -109,7 +110,7 @@ int http_slot_take(struct fl_http *h, const struct fl_http *guest, const struct 
 void http_slot_give(struct fl_http *h, struct http_slot *slot);
 int http_permit_take(struct fl_http *h, const struct fl_ctx *ctx, struct fl_err *err);
 void http_permit_give(struct fl_http *h);
-CURLcode http_ssl_ctx(CURL *easy, void *ssl_ctx, void *h);
+CURLcode http_ssl_ctx(CURL *easy, void *ssl_ctx, void *x);
 
 /* http_reach.c */
 curl_socket_t http_open_socket(void *x, curlsocktype purpose, struct curl_sockaddr *addr);

@@ -384,8 +384,11 @@ static void set_tls(struct http_xfer *x)
     SET(CAPATH, NULL);
     SET(SSL_VERIFYPEER, x->h->insecure ? 0L : 1L);
     SET(SSL_VERIFYHOST, x->h->insecure ? 0L : 2L);
+    /* 7.88 would keep the store of a multi's first connection and put it over ours in all later ones: Curl_ssl_setup_x509_store
+     * runs at the first read, after the callback. */
+    SET(CA_CACHE_TIMEOUT, 0L);
     SET(SSL_CTX_FUNCTION, http_ssl_ctx);
-    SET(SSL_CTX_DATA, x->h);
+    SET(SSL_CTX_DATA, x);
 }
 
 static bool method_is(const struct http_xfer *x, const char *m)
@@ -457,6 +460,7 @@ int http_xfer_start(struct http_xfer *x, struct fl_err *err)
     x->head_done = x->any = x->cut = x->done = x->refused = x->opened = false;
     x->paused_in = x->paused_out = false;
     x->came = x->sent = 0;
+    x->verify = 0;
     x->detail[0] = x->address[0] = '\0';
     x->last_ms = fl_clock_mono_ms(x->clock);
 

@@ -202,6 +202,9 @@ static int blob_pipe(struct blob_push *b, struct fl_http_resp *from, struct fl_h
     };
     x = fl_http_pipe(&pipe, b->ctx, from, to, err);
     if (x < 0) {
+        if (x == FL_E_BAD_DATA && fl_text_eq(err->reason, "BadLength")) {
+            snprintf(err->reason, sizeof(err->reason), "DigestMismatch"); /* of another content */
+        }
         return x;
     }
     /* Only of the registries themselves: a storage that answers 401 does not say where the password goes. */

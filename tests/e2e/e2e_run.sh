@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# `fairlead run`: the same loops in a second process, over HTTPS, against `fairlead standalone --no-controllers`; and, with the
+# peers, against a real kube-apiserver with the generated CRDs. One replica works at a time; the other takes over.
+. "$(dirname "$0")/lib.sh"
+
+source_port=$(fl_free_port)
+target_port=$(fl_free_port)
+fl_registry "$T" source "$source_port"
+fl_registry "$T" target "$target_port"
+fl_index_layout "$T/hello" hello
+skopeo copy -q --all --dest-tls-verify=false "oci:$T/hello:it" "docker://127.0.0.1:$source_port/team/hello:1.0"
+
+run() { # NAME [OPTION...]
+    local name=$1
+    shift
+    setsid "$FAIRLEAD" run --kubeconfig "$KUBECONFIG" "$@" >>"$T/$name.log" 2>&1 &
+    echo $! >"$T/$name.pid"
+}
+
+loop() { # NAMESPACE-AT-TARGET
+    k apply -f - >/dev/null <<EOF
+apiVersion: fairlead.dev/v1alpha1
+kind: Registry
+metadata: {name: source, namespace: default}
+spec: {url: "http://127.0.0.1:$source_port"}
+---
+apiVersion: fairlead.dev/v1alpha1
+kind: Registry
+metadata: {name: target, namespace: default}
+spec: {url: "http://127.0.0.1:$target_port"}
+---
+apiVersion: fairlead.dev/v1alpha1
+kind: ReplicationPolicy
+metadata: {name: team, namespace: default}
+spec:
+  source: {registry: source}
+  destination: {registry: target, namespace: $1}
+  repositories: {include: ["team/hello"]}
+EOF
+    check "Ready" k wait --for=condition=Ready --timeout=60s registry/source registry/target rp/team >/dev/null
+    check "the image is there" skopeo inspect --raw --tls-verify=false "docker://127.0.0.1:$target_port/$1/hello:1.0" >/dev/null
+}
+
+start_fairlead --no-controllers
+run first --metrics-listen "127.0.0.1:$(fl_free_port)"
+loop one
+
+metrics=$(sed -n 's/.*metrics are served.*port=\([0-9]*\).*/\1/p' "$T/first.log")
+check_eq "healthz" "$(curl -s "http://127.0.0.1:$metrics/healthz")" ok
+check_eq "readyz" "$(curl -s "http://127.0.0.1:$metrics/readyz")" ok
+check_has "metrics" "$(curl -s "http://127.0.0.1:$metrics/metrics")" \
+    'controller_runtime_reconcile_total{controller="replicationpolicy"'
+
+# --- one leads, the other waits and takes over when the first lets go
+run second
+fl_wait 10 "the second to have asked for the Lease" grep -q . "$T/fairlead.log"
+check_eq "the second does not work" "$(grep -c 'the controllers start' "$T/second.log")" 0
+fl_end "$T/first.pid"
+fl_wait 30 "the second to lead" grep -q 'the controllers start' "$T/second.log"
+k patch rp team --type=merge -p '{"spec":{"destination":{"namespace":"two"}}}' >/dev/null
+there() { skopeo inspect --raw --tls-verify=false "docker://127.0.0.1:$target_port/two/hello:1.0"; }
+fl_wait 30 "the second to have copied" there
+
+# --- the API goes and comes back: it goes on by itself
+port=$(sed -n 's/.*the Kubernetes API answers.*port=\([0-9]*\).*/\1/p' "$T/fairlead.log" | head -n 1)
+stop_fairlead
+setsid "$FAIRLEAD" standalone --no-controllers --data-dir "$T/data" --listen "127.0.0.1:$port" \
+    --write-kubeconfig "$T/kubeconfig" >>"$T/fairlead.log" 2>&1 &
+echo $! >"$T/fairlead.pid"
+fl_wait 30 "the API to be back" k get ns
+k patch rp team --type=merge -p '{"spec":{"destination":{"namespace":"three"}}}' >/dev/null
+back() { skopeo inspect --raw --tls-verify=false "docker://127.0.0.1:$target_port/three/hello:1.0"; }
+fl_wait 60 "the work to go on" back
+fl_end "$T/second.pid"
+stop_fairlead
+
+# --- a real kube-apiserver
+if [ -z "${FAIRLEAD_TEST_PEERS:-}" ]; then
+    echo "LEFT OUT: the real kube-apiserver: only with hack/test --peers"
+    exit 0
+fi
+mkdir -p "$T/kube"
+"$FL_ROOT/tests/peers/kube-apiserver.sh" start "$T/kube"
+end_kube() {
+    "$FL_ROOT/tests/peers/kube-apiserver.sh" stop "$T/kube" || true
+    e2e_end
+}
+trap end_kube EXIT
+export KUBECONFIG=$T/kube/kubeconfig
+check "the CRDs apply" k apply -f "$FL_ROOT/manifests/crd/" >/dev/null
+check "and are established" k wait --for=condition=Established --timeout=30s crd --all >/dev/null
+run real
+loop real
+check_eq "the execution is owned by the policy" "$(k get rx -o 'jsonpath={.items[0].metadata.ownerReferences[0].kind}')" ReplicationPolicy
+fl_end "$T/real.pid"

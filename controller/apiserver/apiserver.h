@@ -20,7 +20,8 @@ struct fl_apiserver_conf {
 
 /* Opens the store, makes the namespaces default, kube-system, kube-public (each with ServiceAccount default), starts the
  * tick thread (sweeps, bookmarks). Failures: those of fl_store_open. */
-int fl_apiserver_open(const struct fl_apiserver_conf *conf, struct fl_apiserver **ret, struct fl_err *err);
+int fl_apiserver_open(const struct fl_apiserver_conf *conf, struct fl_apiserver **ret,
+                      struct fl_err *err);
 /* New requests get 503, watches end. Requests in flight are answered. */
 void fl_apiserver_stop(struct fl_apiserver *s);
 void fl_apiserver_close(struct fl_apiserver *s);

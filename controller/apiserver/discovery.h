@@ -10,6 +10,7 @@ struct fl_discovery;
 struct fl_discovery *fl_discovery_new(void); /* documents are built when first asked for */
 void fl_discovery_free(struct fl_discovery *d);
 /* True when the path is one of these (then res is filled, also with 405, 304, 404); false: not ours. */
-bool fl_discovery_serve(struct fl_discovery *d, const struct fl_request *req, struct fl_response *res);
+bool fl_discovery_serve(struct fl_discovery *d, const struct fl_request *req,
+                        struct fl_response *res);
 
 #endif

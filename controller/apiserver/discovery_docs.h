@@ -26,7 +26,6 @@ struct fl_doc_want {
     const char *version;          /* AGGREGATED: "v2", "v2beta1" */
 };
 
-
 void fl_discovery_build(const struct fl_doc_want *w, struct fl_buf *out);
 /* True for the first kind of its group and version in the scheme; k points into fl_scheme. */
 bool fl_discovery_leads(const struct fl_kind *const *k);

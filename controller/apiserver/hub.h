@@ -26,19 +26,21 @@ void fl_hub_tick(struct fl_hub *h);
 
 struct fl_watch_opts {
     const struct fl_kind *kind;
-    struct fl_str ns;                  /* empty: all; copied */
-    const struct fl_selector *labels;  /* copied (text inside); NULL = all */
+    struct fl_str ns;                 /* empty: all; copied */
+    const struct fl_selector *labels; /* copied (text inside); NULL = all */
     const struct fl_selector *fields;
-    int64_t rv;            /* events after this one; 0: synthetic ADDED of what is, then live */
-    bool send_initial;     /* WatchList: ADDED of what is at RV S, BOOKMARK with initial-events-end, then events after S */
-    bool bookmarks;        /* every 60 s, and 2 s before the end */
-    int64_t timeout_ms;    /* ends in order after so long */
-    struct fl_form form;   /* as negotiated */
+    int64_t rv; /* events after this one; 0: synthetic ADDED of what is, then live */
+    /* WatchList: ADDED of what is at RV S, BOOKMARK with initial-events-end, then events after S */
+    bool send_initial;
+    bool bookmarks;      /* every 60 s, and 2 s before the end */
+    int64_t timeout_ms;  /* ends in order after so long */
+    struct fl_form form; /* as negotiated */
 };
 /* 0 and a feed; or EXPIRED as NOT_FOUND with reason "Expired": the caller answers 200 with one ERROR line; UNAVAILABLE while
  * stopping; TIMEOUT "ResourceVersionTooLarge": send_initial at an RV that is to come (without it, such an RV waits
  * silently). Lines: {"type":...,"object":...}\n. */
-int fl_hub_watch(struct fl_hub *h, const struct fl_watch_opts *o, struct fl_feed **ret, struct fl_err *err);
+int fl_hub_watch(struct fl_hub *h, const struct fl_watch_opts *o, struct fl_feed **ret,
+                 struct fl_err *err);
 int fl_hub_watchers(struct fl_hub *h);
 
 #endif

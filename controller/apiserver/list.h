@@ -18,13 +18,14 @@ struct fl_page {
     struct fl_store *store;
     struct fl_arena *arena;
     const struct fl_kind *kind;
-    struct fl_str ns;                  /* empty: all */
-    struct fl_str name;                /* empty: all */
+    struct fl_str ns;                   /* empty: all */
+    struct fl_str name;                 /* empty: all */
     struct fl_str after_ns, after_name; /* empty name: from the start */
-    int64_t limit;                     /* 0: all */
-    int64_t rv;                        /* 0: the newest state */
+    int64_t limit;                      /* 0: all */
+    int64_t rv;                         /* 0: the newest state */
     bool (*match)(void *arg, struct fl_str text);
-    void (*emit)(void *arg, struct fl_str text); /* in order of namespace, name; text lives until it returns */
+    /* in order of namespace, name; text lives until it returns */
+    void (*emit)(void *arg, struct fl_str text);
     void *arg;
     /* Filled: */
     struct fl_token next; /* name empty: that was all */

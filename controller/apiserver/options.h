@@ -17,7 +17,7 @@ struct fl_list_options {
     int64_t limit;                       /* 0: none */
     int64_t rv;                          /* 0: unset or "0"; see rv_given */
     bool rv_given;
-    bool exact; /* resourceVersionMatch=Exact */
+    bool exact;       /* resourceVersionMatch=Exact */
     const char *cont; /* NULL: none */
     bool watch;
     bool bookmarks;

@@ -8,7 +8,8 @@
 
 /* Fills in what the server sets: types, phases, labels, folded fields. obj is in the form of kind k; old is NULL on create.
  * finalize: the request may change a namespace's spec.finalizers. */
-void fl_rules_prepare(const struct fl_kind *k, struct fl_json *obj, const struct fl_json *old, bool finalize);
+void fl_rules_prepare(const struct fl_kind *k, struct fl_json *obj, const struct fl_json *old,
+                      bool finalize);
 void fl_rules_check(const struct fl_kind *k, const struct fl_json *obj, const struct fl_json *old,
                     struct fl_violations *vs);
 

@@ -40,9 +40,11 @@ struct fl_apiserver {
     struct fl_hub *hub;
     struct fl_discovery *discovery;
     struct fl_namespaces *namespaces;
-    struct fl_lock namespace_write; /* one write of a Namespace at a time, until fl_namespaces knows of it */
+    /* one write of a Namespace at a time, until fl_namespaces knows of it */
+    struct fl_lock namespace_write;
     atomic_bool stopping;
-    atomic_uint_fast64_t requests[FL_VERBS][FL_CODES]; /* by place in the table of codes (metrics.c) */
+    /* by place in the table of codes (metrics.c) */
+    atomic_uint_fast64_t requests[FL_VERBS][FL_CODES];
     struct fl_lock tick_lock;
     struct fl_cond tick_cond;
     bool tick_stop, tick_now; /* under tick_lock */

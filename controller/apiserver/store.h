@@ -33,8 +33,8 @@ struct fl_store_conf {
     const char *data_dir; /* made 0700 if absent; fairlead.db and secrets.key live here */
     const char *key_file; /* NULL: data_dir/secrets.key, made at first start */
     struct fl_clock *clock;
-    int64_t log_keep;       /* events kept on disk, 0: 20,000 */
-    int64_t event_ttl_ms;   /* FL_KIND_TTL_1H, 0: 1 h */
+    int64_t log_keep;     /* events kept on disk, 0: 20,000 */
+    int64_t event_ttl_ms; /* FL_KIND_TTL_1H, 0: 1 h */
     bool sync_normal;
     /* On the writer's thread, in commit order; must be quick. Takes the references in ev. */
     void (*published)(void *arg, const struct fl_event *ev);
@@ -51,15 +51,15 @@ int64_t fl_store_oldest_rv(struct fl_store *s); /* a watch from an older one is 
 int64_t fl_store_floor(struct fl_store *s, const struct fl_kind *kind);
 
 /* NOT_FOUND. *ret: one reference. */
-int fl_store_get(struct fl_store *s, const struct fl_store_key *key, struct fl_shared **ret, int64_t *ret_rv,
-                 struct fl_err *err);
+int fl_store_get(struct fl_store *s, const struct fl_store_key *key, struct fl_shared **ret,
+                 int64_t *ret_rv, struct fl_err *err);
 
 struct fl_store_list {
     const struct fl_kind *kind;
-    struct fl_str ns;                  /* empty: all */
-    struct fl_str name;                /* not empty: only objects of this name (with ns: at most one) */
+    struct fl_str ns;   /* empty: all */
+    struct fl_str name; /* not empty: only objects of this name (with ns: at most one) */
     struct fl_str after_ns, after_name; /* continue behind this one; empty name: from the start */
-    int64_t limit;                     /* delivered at most; 0: all */
+    int64_t limit;                      /* delivered at most; 0: all */
     /* Called in order of namespace, name, inside the read transaction; text lives until it returns. Return false to not
      * count the object towards limit (it did not match a selector). */
     bool (*item)(void *arg, const struct fl_store_key *key, int64_t rv, struct fl_str text);
@@ -67,8 +67,8 @@ struct fl_store_list {
 };
 /* *ret_rv: the RV the list stands for. *ret_more: objects are left behind the last one delivered; *ret_remaining: how many
  * (exact, of the kind and namespace, without selectors; -1 when not known). */
-int fl_store_list(struct fl_store *s, const struct fl_store_list *l, int64_t *ret_rv, bool *ret_more, int64_t *ret_remaining,
-                  struct fl_err *err);
+int fl_store_list(struct fl_store *s, const struct fl_store_list *l, int64_t *ret_rv,
+                  bool *ret_more, int64_t *ret_remaining, struct fl_err *err);
 
 enum fl_store_op { FL_STORE_CREATE, FL_STORE_UPDATE, FL_STORE_DELETE };
 struct fl_store_write {
@@ -81,14 +81,15 @@ struct fl_store_write {
 };
 /* EXISTS (create on existing), NOT_FOUND, CONFLICT (RV differs), UNAVAILABLE (disk). On success *ret_text (may be NULL) is
  * one reference to the stored text with its RV. Returns when it is on disk. */
-int fl_store_write(struct fl_store *s, const struct fl_store_write *w, struct fl_shared **ret_text, int64_t *ret_rv,
-                   struct fl_err *err);
+int fl_store_write(struct fl_store *s, const struct fl_store_write *w, struct fl_shared **ret_text,
+                   int64_t *ret_rv, struct fl_err *err);
 
 /* Events after `rv` up to and including `upto`, oldest first, from the log; kind NULL: of all kinds. Inside the read
  * transaction; the event and its texts are borrowed: fl_shared_ref what is kept. NOT_FOUND "Expired": rv is older than the
  * oldest kept. */
 int fl_store_replay(struct fl_store *s, int64_t rv, int64_t upto, const struct fl_kind *kind,
-                    void (*event)(void *arg, const struct fl_event *ev), void *arg, struct fl_err *err);
+                    void (*event)(void *arg, const struct fl_event *ev), void *arg,
+                    struct fl_err *err);
 
 /* Sweeps: deletes up to 100 expired Events (published like any delete), trims the log, re-seals up to 100 objects that an
  * older key sealed. Called every minute or so by the API server, by one thread at a time; returns how much is known to be

@@ -10,15 +10,18 @@
 struct fl_home {
     struct fl_secret token;
     struct fl_buf cert_pem, key_pem;
-    struct fl_buf ca_pem; /* what clients must trust; empty: --tls-cert stands under somebody's CA */
+    /* what clients must trust; empty: --tls-cert stands under somebody's CA */
+    struct fl_buf ca_pem;
 };
 
 /* Makes what is missing. The certificate is made for `host`, localhost and the host's name, and renewed when fewer than 30
  * days are left or the address changed. */
-int fl_home_open(const struct fl_options *o, const char *host, int64_t wall_ms, struct fl_home *ret, struct fl_err *err);
+int fl_home_open(const struct fl_options *o, const char *host, int64_t wall_ms, struct fl_home *ret,
+                 struct fl_err *err);
 void fl_home_release(struct fl_home *h);
 FL_AUTO_VAL(fl_home);
 /* Whole and 0600, or not at all. */
-int fl_home_write_kubeconfig(const struct fl_home *h, const char *path, const char *host, uint16_t port, struct fl_err *err);
+int fl_home_write_kubeconfig(const struct fl_home *h, const char *path, const char *host,
+                             uint16_t port, struct fl_err *err);
 
 #endif

@@ -33,14 +33,14 @@ struct fl_options {
 
 /* argv[0] is skipped; env is NULL-ended "NAME=value". Texts live in `a` or argv. INVALID: what is wrong and what is allowed;
  * the caller ends with exit code 2. */
-int fl_options_parse(int argc, char *const *argv, char *const *env, struct fl_arena *a, struct fl_options *ret,
-                     struct fl_err *err);
+int fl_options_parse(int argc, char *const *argv, char *const *env, struct fl_arena *a,
+                     struct fl_options *ret, struct fl_err *err);
 /* The screen of --help; of one command when there is one. */
 void fl_options_help(enum fl_command command, struct fl_buf *b);
 /* Reference of all options as Markdown. */
 void fl_options_page(struct fl_buf *b);
 /* "127.0.0.1:8443", "[::1]:0" -> host in `a`, port. INVALID names the option. */
-int fl_options_address(const char *option, const char *text, struct fl_arena *a, const char **ret_host, uint16_t *ret_port,
-                       struct fl_err *err);
+int fl_options_address(const char *option, const char *text, struct fl_arena *a,
+                       const char **ret_host, uint16_t *ret_port, struct fl_err *err);
 
 #endif

@@ -26,10 +26,11 @@ struct fl_oci {
 
 /* The value for Authorization of a request with this scope; empty when none is known to be needed. Asks the token service
  * if there is no fresh token; one request at a time per scope. */
-int oci_authorize(struct fl_oci *o, const struct fl_ctx *ctx, const char *scope, struct fl_secret *ret, struct fl_err *err);
+int oci_authorize(struct fl_oci *o, const struct fl_ctx *ctx, const char *scope,
+                  struct fl_secret *ret, struct fl_err *err);
 /* After a 401: learns the challenge and drops the token that was used. AUTH when nothing more can be tried. */
-int oci_challenged(struct fl_oci *o, const struct fl_http_resp *r, const char *scope, const struct fl_secret *used,
-                   struct fl_err *err);
+int oci_challenged(struct fl_oci *o, const struct fl_http_resp *r, const char *scope,
+                   const struct fl_secret *used, struct fl_err *err);
 /* The URL is of the registry itself: only there do its credentials go. */
 bool oci_own_url(const struct fl_oci *o, const char *url);
 void oci_tokens_free(struct fl_oci *o);

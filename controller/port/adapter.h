@@ -9,7 +9,8 @@
 
 struct fl_registry_ops; /* port/registry.h */
 
-struct fl_remote; /* an opened connection to one remote; any thread, many calls at once. Each vendor defines its own */
+/* an opened connection to one remote; any thread, many calls at once. Each vendor defines its own */
+struct fl_remote;
 
 struct fl_remote_key { /* one entry of the Secret */
     const char *key;
@@ -18,12 +19,13 @@ struct fl_remote_key { /* one entry of the Secret */
 
 struct fl_remote_conf {
     const char *url; /* checked: http(s), no credentials */
-    const struct fl_remote_key *secret; /* the Secret's entries; copied (as fl_secret) where they are kept */
-    size_t n_secret;                    /* 0: anonymous */
-    const char *ca_pem;                 /* NULL: the system's store */
+    /* the Secret's entries; copied (as fl_secret) where they are kept */
+    const struct fl_remote_key *secret;
+    size_t n_secret;    /* 0: anonymous */
+    const char *ca_pem; /* NULL: the system's store */
     bool insecure;
-    int64_t timeout_ms;                 /* one small call */
-    int max_concurrent;                 /* calls in flight */
+    int64_t timeout_ms; /* one small call */
+    int max_concurrent; /* calls in flight */
     struct fl_clock *clock;
 };
 
@@ -31,7 +33,7 @@ struct fl_adapter {
     const char *name; /* spec.type, lower case */
     /* No network. INVALID "SecretInvalid" names the keys that are allowed; "CAInvalid"; "InvalidURL". */
     int (*open)(const struct fl_remote_conf *conf, struct fl_remote **ret, struct fl_err *err);
-    void (*close)(struct fl_remote *r); /* NULL is fine; no call is running */
+    void (*close)(struct fl_remote *r);     /* NULL is fine; no call is running */
     const struct fl_registry_ops *registry; /* NULL = not offered */
 };
 

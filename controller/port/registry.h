@@ -16,7 +16,7 @@ enum fl_registry_auth { FL_AUTH_ANONYMOUS, FL_AUTH_BASIC, FL_AUTH_BEARER };
 
 struct fl_registry_probe {
     enum fl_registry_auth auth;
-    bool catalog;         /* lists its repositories */
+    bool catalog; /* lists its repositories */
     bool referrers;
     bool listing_digests; /* list_tags tells digests */
 };
@@ -58,35 +58,40 @@ enum fl_blob_outcome { FL_BLOB_EXISTED, FL_BLOB_MOUNTED, FL_BLOB_COPIED };
 
 struct fl_registry_ops {
     /* Reaches the registry and proves the credentials. */
-    int (*probe)(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_registry_probe *ret, struct fl_err *err);
+    int (*probe)(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_registry_probe *ret,
+                 struct fl_err *err);
     /* All repositories, sorted, in `a`. UNSUPPORTED "NoCatalog": name repositories literally instead. Only whole listings
      * succeed: one cut short by an error fails. */
-    int (*list_repositories)(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_arena *a, const char *const **ret,
-                             size_t *ret_n, struct fl_err *err);
+    int (*list_repositories)(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_arena *a,
+                             const char *const **ret, size_t *ret_n, struct fl_err *err);
     /* All tags, sorted by name. NOT_FOUND: no such repository. */
-    int (*list_tags)(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_arena *a, const char *repo, struct fl_tag **ret,
-                     size_t *ret_n, struct fl_err *err);
+    int (*list_tags)(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_arena *a,
+                     const char *repo, struct fl_tag **ret, size_t *ret_n, struct fl_err *err);
     /* What a tag or digest points at, by HEAD (GET where the registry does not tell the digest). NOT_FOUND. `writing`: the
      * destination of a copy, so that one token serves the check and the push. */
-    int (*head_manifest)(struct fl_remote *r, const struct fl_ctx *ctx, const char *repo, const char *ref, bool writing,
-                         struct fl_manifest_head *ret, struct fl_err *err);
+    int (*head_manifest)(struct fl_remote *r, const struct fl_ctx *ctx, const char *repo,
+                         const char *ref, bool writing, struct fl_manifest_head *ret,
+                         struct fl_err *err);
     /* By digest; the hash was checked (BAD_DATA "DigestMismatch"). UNSUPPORTED "ManifestType" names the type. */
-    int (*get_manifest)(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_arena *a, const char *repo, const char *digest,
-                        struct fl_manifest *ret, struct fl_err *err);
+    int (*get_manifest)(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_arena *a,
+                        const char *repo, const char *digest, struct fl_manifest *ret,
+                        struct fl_err *err);
     /* ref: tag or digest. The registry's digest must be m->digest (BAD_DATA "DigestMismatch"). INVALID carries the registry's words;
      * NOT_FOUND "BlobUnknown": it misses a blob or child. */
-    int (*put_manifest)(struct fl_remote *r, const struct fl_ctx *ctx, const char *repo, const char *ref,
-                        const struct fl_manifest *m, struct fl_err *err);
+    int (*put_manifest)(struct fl_remote *r, const struct fl_ctx *ctx, const char *repo,
+                        const char *ref, const struct fl_manifest *m, struct fl_err *err);
     /* Prepares to read a blob; no request yet. `src` lives until it was pushed or closed. */
-    int (*open_blob)(struct fl_remote *r, const struct fl_ctx *ctx, const char *repo, const struct fl_descriptor *d,
-                     struct fl_blob_source **ret, struct fl_err *err);
+    int (*open_blob)(struct fl_remote *r, const struct fl_ctx *ctx, const char *repo,
+                     const struct fl_descriptor *d, struct fl_blob_source **ret,
+                     struct fl_err *err);
     /* Makes sure that the blob is in `repo`: HEAD, mount from `mount_from` (NULL: no candidate), else upload from src, hashed on the
      * way: a digest or length that does not match uploads nothing (BAD_DATA "DigestMismatch"). No session is left behind where the
      * registry allows to cancel. *moved counts bytes as they are sent (atomic, for progress). skip_head: the caller knows that it
      * is not there. ctx: its deadline is the whole transfer's; stalls end it by themselves. */
-    int (*push_blob)(struct fl_remote *r, const struct fl_ctx *ctx, const char *repo, const struct fl_descriptor *d,
-                     const char *mount_from, bool skip_head, struct fl_blob_source *src, atomic_llong *moved,
-                     enum fl_blob_outcome *ret, struct fl_err *err);
+    int (*push_blob)(struct fl_remote *r, const struct fl_ctx *ctx, const char *repo,
+                     const struct fl_descriptor *d, const char *mount_from, bool skip_head,
+                     struct fl_blob_source *src, atomic_llong *moved, enum fl_blob_outcome *ret,
+                     struct fl_err *err);
     void (*close_blob)(struct fl_blob_source *src); /* NULL is fine */
 };
 

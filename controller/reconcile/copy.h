@@ -7,7 +7,14 @@
 #include "api/v1alpha1/replication_execution.h"
 #include "reconcile/remotes.h"
 
-enum fl_copy_state { FL_COPY_WAITING, FL_COPY_RUNNING, FL_COPY_DONE, FL_COPY_SKIPPED, FL_COPY_FAILED, FL_COPY_STOPPED };
+enum fl_copy_state {
+    FL_COPY_WAITING,
+    FL_COPY_RUNNING,
+    FL_COPY_DONE,
+    FL_COPY_SKIPPED,
+    FL_COPY_FAILED,
+    FL_COPY_STOPPED
+};
 
 struct fl_copy_item {
     const struct fl_execution_item *want;
@@ -26,7 +33,8 @@ struct fl_copy {
     struct fl_copy_item *items; /* states are read by others only after fl_copy_run returned */
     size_t n;
     bool override;
-    int concurrency; /* images at a time; blobs in flight: at most 2 x this and each registry's own limit */
+    /* images at a time; blobs in flight: at most 2 x this and each registry's own limit */
+    int concurrency;
     int64_t timeout_ms;
     struct fl_copy_totals *totals;
     /* Every second or so, on the caller's thread. */

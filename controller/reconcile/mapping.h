@@ -9,7 +9,7 @@ bool fl_filter_admits(const struct fl_filter *f, struct fl_str name); /* NULL ad
 /* True when all includes are literal: no listing is needed. */
 bool fl_filter_literal(const struct fl_filter *f);
 /* The destination repository. INVALID "MappingImpossible" when replace count is larger than the name allows. */
-int fl_map_repository(const struct fl_policy_destination *d, const char *source, struct fl_arena *a, const char **ret,
-                      struct fl_err *err);
+int fl_map_repository(const struct fl_policy_destination *d, const char *source, struct fl_arena *a,
+                      const char **ret, struct fl_err *err);
 
 #endif

@@ -28,8 +28,8 @@ struct fl_remotes *fl_remotes_new(const struct fl_adapter *const *adapters, stru
 void fl_remotes_free(struct fl_remotes *rs);
 /* The link of a Registry by name; opened if new or changed (older passes keep theirs). Failures: NOT_FOUND
  * "RegistryNotFound", "SecretNotFound"; INVALID "SecretInvalid", "CAInvalid"; each names the object and what to do. */
-int fl_remotes_get(struct fl_remotes *rs, struct fl_pass *p, const char *registry, struct fl_registry_link **ret,
-                   struct fl_err *err);
+int fl_remotes_get(struct fl_remotes *rs, struct fl_pass *p, const char *registry,
+                   struct fl_registry_link **ret, struct fl_err *err);
 void fl_registry_link_free(struct fl_registry_link *l); /* drops one reference */
 FL_AUTO(fl_registry_link);
 void fl_remotes_forget(struct fl_remotes *rs, struct fl_str ns, struct fl_str name);

@@ -16,13 +16,16 @@ void fl_codec_prune(const struct fl_field *rows, struct fl_json *obj, const char
 void fl_codec_default(const struct fl_field *rows, struct fl_json *obj);
 /* Types, required, ranges, enums, checks, duplicate map keys in FL_LIST_MAP and FL_LIST_SET. Texts show values cut to 256 bytes
  * and redacted; of FL_BYTES nothing is shown. */
-void fl_codec_validate(const struct fl_field *rows, const struct fl_json *obj, const char *path, struct fl_violations *vs);
+void fl_codec_validate(const struct fl_field *rows, const struct fl_json *obj, const char *path,
+                       struct fl_violations *vs);
 /* FL_IMMUTABLE rows: old and new must be equal ("Forbidden: field is immutable ..."). */
-void fl_codec_validate_update(const struct fl_field *rows, const struct fl_json *obj, const struct fl_json *old,
-                              const char *path, struct fl_violations *vs);
+void fl_codec_validate_update(const struct fl_field *rows, const struct fl_json *obj,
+                              const struct fl_json *old, const char *path,
+                              struct fl_violations *vs);
 /* Fills *st (zeroed by the caller, arena lifetime) from a tree that was defaulted and validated; wrong types, if there
  * are any, read as absent. obj NULL reads as {}. */
-void fl_codec_decode(const struct fl_field *rows, const struct fl_json *obj, struct fl_arena *a, void *st);
+void fl_codec_decode(const struct fl_field *rows, const struct fl_json *obj, struct fl_arena *a,
+                     void *st);
 /* The tree of *st: absent values are left out (NULL texts, empty lists, NULL objects, -1 enums and durations); ints and
  * bools are always written. */
 struct fl_json *fl_codec_encode(const struct fl_field *rows, const void *st);

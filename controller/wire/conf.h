@@ -13,8 +13,8 @@ struct fl_conf_entry {
     const char *value; /* text of the scalar; lists give one entry per item */
     int line;
 };
-int fl_conf_load(const char *path, const char *const *known, struct fl_arena *a, struct fl_conf_entry **ret, size_t *ret_n,
-                 struct fl_err *err);
+int fl_conf_load(const char *path, const char *const *known, struct fl_arena *a,
+                 struct fl_conf_entry **ret, size_t *ret_n, struct fl_err *err);
 
 /* What of a kubeconfig the client uses, for the current context (or the one named). Files are read, data is decoded. */
 struct fl_kubeconfig {
@@ -30,6 +30,7 @@ struct fl_kubeconfig {
     const char *namespace_;
 };
 /* INVALID with what is missing or not supported (exec, auth-provider are named). */
-int fl_kubeconfig_load(const char *path, const char *context, struct fl_arena *a, struct fl_kubeconfig *ret, struct fl_err *err);
+int fl_kubeconfig_load(const char *path, const char *context, struct fl_arena *a,
+                       struct fl_kubeconfig *ret, struct fl_err *err);
 
 #endif

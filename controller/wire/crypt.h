@@ -20,18 +20,23 @@ void fl_keyring_free(struct fl_keyring *k);
 FL_AUTO(fl_keyring);
 
 /* Layout: "v1" | key id (8) | nonce (12) | ciphertext | tag (16). aad binds the text to its place (uid or resource path). */
-void fl_seal(const struct fl_keyring *k, struct fl_str aad, struct fl_str plain, struct fl_buf *ret);
+void fl_seal(const struct fl_keyring *k, struct fl_str aad, struct fl_str plain,
+             struct fl_buf *ret);
 /* AUTH, reason "KeyLost": no such key in the ring, names the id; BAD_DATA: altered or moved. */
-int fl_unseal(const struct fl_keyring *k, struct fl_str aad, struct fl_str sealed, struct fl_buf *ret, struct fl_err *err);
-bool fl_sealed_by_first(const struct fl_keyring *k, struct fl_str sealed); /* false: re-encrypt it when convenient */
+int fl_unseal(const struct fl_keyring *k, struct fl_str aad, struct fl_str sealed,
+              struct fl_buf *ret, struct fl_err *err);
+/* false: re-encrypt it when convenient */
+bool fl_sealed_by_first(const struct fl_keyring *k, struct fl_str sealed);
 
 /* ECDSA P-256 CA and a server certificate signed by it for the names and addresses given (NULL-ended), valid for 10
  * years and 397 days. All PEM. */
-int fl_cert_make(const char *const *sans, int64_t wall_ms, struct fl_buf *ca_pem, struct fl_buf *ca_key_pem,
-                 struct fl_buf *cert_pem, struct fl_buf *key_pem, struct fl_err *err);
+int fl_cert_make(const char *const *sans, int64_t wall_ms, struct fl_buf *ca_pem,
+                 struct fl_buf *ca_key_pem, struct fl_buf *cert_pem, struct fl_buf *key_pem,
+                 struct fl_err *err);
 /* A new server certificate from a kept CA. */
-int fl_cert_renew(const char *ca_pem, const char *ca_key_pem, const char *const *sans, int64_t wall_ms,
-                  struct fl_buf *cert_pem, struct fl_buf *key_pem, struct fl_err *err);
+int fl_cert_renew(const char *ca_pem, const char *ca_key_pem, const char *const *sans,
+                  int64_t wall_ms, struct fl_buf *cert_pem, struct fl_buf *key_pem,
+                  struct fl_err *err);
 /* INVALID, in words: one of the two is no PEM, the key has a password, or it is another's. */
 int fl_cert_check(const char *cert_pem, const char *key_pem, struct fl_err *err);
 /* notAfter of the first certificate. */

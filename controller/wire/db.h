@@ -10,14 +10,17 @@
 
 struct fl_db;
 struct fl_db_conn; /* a connection lent to a callback: use only there */
-struct fl_stmt;    /* a prepared statement, cached by its connection; borrowed until the callback returns */
+/* a prepared statement, cached by its connection; borrowed until the callback returns */
+struct fl_stmt;
 
 struct fl_db_conf {
     const char *path;
-    const char *const *migrations; /* NULL-ended; [i] takes user_version i to i+1. A newer file: INVALID "NewerVersion" */
-    int readers;                   /* 0: 8 */
-    int batch_max;                 /* writes in one commit, 0: 256 */
-    bool sync_normal;              /* no fsync per commit: the last commits may vanish on power loss, nothing is corrupted */
+    /* NULL-ended; [i] takes user_version i to i+1. A newer file: INVALID "NewerVersion" */
+    const char *const *migrations;
+    int readers;   /* 0: 8 */
+    int batch_max; /* writes in one commit, 0: 256 */
+    /* no fsync per commit: the last commits may vanish on power loss, nothing is corrupted */
+    bool sync_normal;
 };
 
 /* Opens or makes the file (0600), checks it can be written, takes an exclusive lock file beside it (path + ".lock"): a
@@ -32,13 +35,15 @@ void fl_db_close(struct fl_db *db);
 int fl_db_write(struct fl_db *db, int (*fn)(struct fl_db_conn *c, void *arg, struct fl_err *err),
                 void (*committed)(void *arg), void *arg, struct fl_err *err);
 /* fn runs on the caller's thread with a reader connection in one read transaction. */
-int fl_db_read(struct fl_db *db, int (*fn)(struct fl_db_conn *c, void *arg, struct fl_err *err), void *arg,
-               struct fl_err *err);
+int fl_db_read(struct fl_db *db, int (*fn)(struct fl_db_conn *c, void *arg, struct fl_err *err),
+               void *arg, struct fl_err *err);
 
 /* Statements. Binds start at 1, columns at 0. sql is a literal (its pointer is the cache key). */
-struct fl_stmt *fl_stmt_get(struct fl_db_conn *c, const char *sql, struct fl_err *err); /* reset and unbound; NULL on failure */
+/* reset and unbound; NULL on failure */
+struct fl_stmt *fl_stmt_get(struct fl_db_conn *c, const char *sql, struct fl_err *err);
 void fl_stmt_bind_i64(struct fl_stmt *s, int i, int64_t v);
-void fl_stmt_bind_str(struct fl_stmt *s, int i, struct fl_str v); /* not copied: must live until reset */
+/* not copied: must live until reset */
+void fl_stmt_bind_str(struct fl_stmt *s, int i, struct fl_str v);
 void fl_stmt_bind_blob(struct fl_stmt *s, int i, struct fl_str v);
 void fl_stmt_bind_null(struct fl_stmt *s, int i);
 /* 1: a row; 0: done (and reset); negative: failure. */

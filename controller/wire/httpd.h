@@ -13,8 +13,8 @@
 struct fl_httpd;
 
 struct fl_httpd_conf {
-    const char *host; /* numeric address: "127.0.0.1", "::1", "0.0.0.0" */
-    uint16_t port;    /* 0 picks one */
+    const char *host;               /* numeric address: "127.0.0.1", "::1", "0.0.0.0" */
+    uint16_t port;                  /* 0 picks one */
     const char *cert_pem, *key_pem; /* NULL: plain HTTP */
     fl_serve_fn serve;
     void *self;
@@ -22,10 +22,10 @@ struct fl_httpd_conf {
      * plain text answer when that is NULL. */
     size_t (*body_cap)(void *self, const struct fl_request *head);
     void (*too_big)(void *self, const struct fl_request *head, struct fl_response *res);
-    int workers;            /* 0: 16 */
-    int max_conns;          /* 0: 4096 */
-    int max_conns_per_addr; /* 0: 1024 */
-    struct fl_clock *clock; /* for time-outs; NULL: the real one */
+    int workers;             /* 0: 16 */
+    int max_conns;           /* 0: 4096 */
+    int max_conns_per_addr;  /* 0: 1024 */
+    struct fl_clock *clock;  /* for time-outs; NULL: the real one */
     const char *server_name; /* for threads' names and messages: "api", "metrics" */
 };
 

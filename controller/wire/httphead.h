@@ -7,11 +7,11 @@
 #include "base/str.h"
 
 struct fl_auth_param {
-    const char *name; /* lower case */
+    const char *name;  /* lower case */
     const char *value; /* unquoted */
 };
 struct fl_challenge {
-    const char *scheme; /* lower case */
+    const char *scheme;  /* lower case */
     const char *token68; /* NULL */
     struct fl_auth_param *params;
     size_t n_params;
@@ -25,7 +25,7 @@ struct fl_str fl_link_next(struct fl_str value);
 struct fl_str fl_media_type(struct fl_str value);
 
 struct fl_accept {
-    struct fl_str type; /* "application/json" */
+    struct fl_str type;           /* "application/json" */
     struct fl_auth_param *params; /* "as", "g", "v"; q is dropped, clauses with q=0 are left out */
     size_t n_params;
 };

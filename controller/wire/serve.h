@@ -14,14 +14,14 @@ struct fl_header {
 };
 
 struct fl_request {
-    const char *method; /* "GET" */
-    struct fl_str path; /* raw, begins with '/', no query */
+    const char *method;  /* "GET" */
+    struct fl_str path;  /* raw, begins with '/', no query */
     struct fl_str query; /* raw, without '?' */
     const struct fl_header *headers;
     size_t n_headers;
     struct fl_str body;
-    const char *peer; /* numeric address of the client; NULL = in-process */
-    const char *user; /* set only by the in-process door: already authenticated */
+    const char *peer;       /* numeric address of the client; NULL = in-process */
+    const char *user;       /* set only by the in-process door: already authenticated */
     struct fl_arena *arena; /* lives until the response was sent */
 };
 
@@ -42,7 +42,7 @@ struct fl_feed_ops {
 #define FL_RESPONSE_HEADERS 8
 struct fl_response {
     int status;
-    const char *content_type; /* literal or in the request's arena */
+    const char *content_type;                      /* literal or in the request's arena */
     struct fl_header headers[FL_RESPONSE_HEADERS]; /* likewise */
     size_t n_headers;
     struct fl_buf body;       /* released by the door */
@@ -53,9 +53,11 @@ struct fl_response {
 /* Any thread; may block (never on the network). Fills *res (initialised by the door) and always answers. */
 typedef void (*fl_serve_fn)(void *self, const struct fl_request *req, struct fl_response *res);
 
-const char *fl_request_header(const struct fl_request *req, const char *name); /* case-blind; NULL = absent */
+/* case-blind; NULL = absent */
+const char *fl_request_header(const struct fl_request *req, const char *name);
 void fl_response_init(struct fl_response *res, size_t body_cap);
 void fl_response_release(struct fl_response *res);
-void fl_response_header(struct fl_response *res, const char *name, const char *value); /* asserts on the 9th */
+/* asserts on the 9th */
+void fl_response_header(struct fl_response *res, const char *name, const char *value);
 
 #endif

@@ -26,8 +26,42 @@ static bool unrecognized(struct fl_call *c, const char *why)
     return false;
 }
 
+/* The real server shows the patched object here; it may hold a secret. */
+static bool refuse_patch(struct fl_call *c, const char *why)
+{
+    struct fl_violations vs = fl_call_violations(c);
+    fl_violate(&vs, FL_CAUSE_INVALID, "patch", "\"...\"", "%s", why);
+    fl_status_invalid_as(c->res, "", "", FL_STR(""), &vs);
+    return false;
+}
+
+static bool bad_request(struct fl_call *c, bool patched, const char *why)
+{
+    if (patched) {
+        return refuse_patch(c, why);
+    }
+    fl_status_bad_request(c->res, "%s", why);
+    return false;
+}
+
+static bool other_kind(struct fl_call *c, const struct fl_json *obj, const char *kind, bool patched)
+{
+    if (!(c->kind->flags & FL_KIND_CUSTOM)) {
+        return bad_request(c, patched,
+                           fl_arena_fmt(c->arena, "%s in version \"%s\" cannot be handled as a %s",
+                                        kind, c->kind->version, c->kind->kind));
+    }
+    struct fl_violations vs = fl_call_violations(c);
+    fl_auto_val(fl_buf) shown = FL_BUF_INIT(FL_BUF_ANY);
+    fl_buf_json_str(&shown, fl_str_of(kind));
+    fl_violate(&vs, FL_CAUSE_INVALID, "kind", shown.data, "must be %s", c->kind->kind);
+    fl_status_invalid_as(c->res, c->kind->group, kind, fl_str_of(fl_object_meta_text(obj, "name")),
+                         &vs);
+    return false;
+}
+
 /* Built-in kinds may leave apiVersion and kind out; the URL tells them. */
-static bool type_meta(struct fl_call *c, const struct fl_json *obj)
+static bool type_meta(struct fl_call *c, const struct fl_json *obj, bool patched)
 {
     const char *version = fl_json_get_text(obj, "apiVersion");
     const char *kind = fl_json_get_text(obj, "kind");
@@ -40,15 +74,14 @@ static bool type_meta(struct fl_call *c, const struct fl_json *obj)
         return unrecognized(c, "Object 'apiVersion' is missing");
     }
     if (version && version[0] && strcmp(version, want) != 0) {
-        fl_status_bad_request(
-            c->res, "the API version in the data (%s) does not match the expected API version (%s)",
-            version, want);
-        return false;
+        return bad_request(c, patched,
+                           fl_arena_fmt(c->arena,
+                                        "the API version in the data (%s) does not match the "
+                                        "expected API version (%s)",
+                                        version, want));
     }
     if (kind && kind[0] && strcmp(kind, c->kind->kind) != 0) {
-        fl_status_bad_request(c->res, "%s in version \"%s\" cannot be handled as a %s", kind,
-                              c->kind->version, c->kind->kind);
-        return false;
+        return other_kind(c, obj, kind, patched);
     }
     return true;
 }
@@ -119,10 +152,7 @@ static void refuse_strict(struct fl_call *c, bool patched)
                               c->kind->kind, c->kind->version, c->kind->kind, all.data);
         return;
     }
-    /* The real server shows the whole patch here; it may hold a secret. */
-    struct fl_violations vs = fl_call_violations(c);
-    fl_violate(&vs, FL_CAUSE_INVALID, "patch", "\"...\"", "strict decoding error: %s", all.data);
-    fl_status_invalid_as(c->res, "", "", FL_STR(""), &vs);
+    (void)refuse_patch(c, fl_arena_fmt(c->arena, "strict decoding error: %s", all.data));
 }
 
 static bool settle_problems(struct fl_call *c, bool patched)
@@ -146,11 +176,11 @@ bool fl_admit_decode(struct fl_call *c, struct fl_json *obj, bool patched)
     if (!fl_json_is(obj, FL_JSON_OBJECT)) {
         return unrecognized(c, "it is not an object");
     }
-    if (!type_meta(c, obj) || !meta_member(c, obj)) {
+    if (!type_meta(c, obj, patched) || !meta_member(c, obj)) {
         return false;
     }
-    fl_codec_prune(c->kind->rows, obj, "", note_unknown, c);
     fl_codec_prune(fl_meta_rows, fl_object_meta(obj), "metadata", note_unknown, c);
+    fl_codec_prune(c->kind->rows, obj, "", note_unknown, c);
     fl_codec_default(fl_meta_rows, fl_object_meta(obj)); /* drops nulls */
     return settle_problems(c, patched) && place(c, obj);
 }
@@ -209,6 +239,24 @@ static void check_annotations(const struct fl_json *meta, struct fl_violations *
     }
 }
 
+static const char *owner_text(const struct fl_json *owner, const char *name)
+{
+    const char *s = fl_json_get_text(owner, name);
+    return s ? s : "";
+}
+
+static void check_owner(const struct fl_json *owner, struct fl_violations *vs)
+{
+    static const char *const fields[] = {"apiVersion", "kind", "name", "uid"};
+    for (size_t i = 0; i < FL_LEN(fields); i++) {
+        if (owner_text(owner, fields[i])[0] == '\0') {
+            fl_violate(vs, FL_CAUSE_INVALID,
+                       fl_arena_fmt(vs->arena, "metadata.ownerReferences.%s", fields[i]), "\"\"",
+                       "%s", i == 0 ? "version must not be empty" : "must not be empty");
+        }
+    }
+}
+
 static void check_owners(const struct fl_json *meta, struct fl_violations *vs)
 {
     const struct fl_json *owners = fl_json_get(meta, "ownerReferences");
@@ -216,13 +264,16 @@ static void check_owners(const struct fl_json *meta, struct fl_violations *vs)
     for (size_t i = 0; i < fl_json_len(owners); i++) {
         const struct fl_json *owner = fl_json_at(owners, i);
         bool controls = false;
+        check_owner(owner, vs);
         (void)fl_json_as_bool(fl_json_get(owner, "controller"), &controls);
         if (controls && first) {
-            const char *a = fl_json_get_text(first, "name"), *b = fl_json_get_text(owner, "name");
-            fl_violate(vs, FL_CAUSE_INVALID, "metadata.ownerReferences", "[...]",
+            fl_auto_val(fl_buf) shown = FL_BUF_INIT(FL_BUF_ANY);
+            fl_json_write(owners, &shown);
+            fl_violate(vs, FL_CAUSE_INVALID, "metadata.ownerReferences", shown.data,
                        "Only one reference can have Controller set to true. Found \"true\" in "
-                       "references for %s and %s",
-                       a ? a : "", b ? b : "");
+                       "references for %s/%s and %s/%s",
+                       owner_text(first, "kind"), owner_text(first, "name"),
+                       owner_text(owner, "kind"), owner_text(owner, "name"));
         } else if (controls) {
             first = owner;
         }
@@ -240,6 +291,28 @@ static bool has_text(const struct fl_json *list, struct fl_str want)
     return false;
 }
 
+/* Names without a prefix: built-in kinds refuse them, but for those of Kubernetes itself; custom ones warn. */
+static void check_plain_finalizer(struct fl_call *c, struct fl_str name, size_t i,
+                                  struct fl_violations *vs)
+{
+    if (memchr(name.p, '/', name.n) || fl_name_qualified(name) ||
+        fl_str_is(name, "foregroundDeletion") || fl_str_is(name, "orphan") ||
+        fl_str_is(name, "kubernetes")) {
+        return;
+    }
+    if (c->kind->flags & FL_KIND_CUSTOM) {
+        fl_call_warn(c,
+                     "metadata.finalizers: \"%.*s\": prefer a domain-qualified finalizer name "
+                     "including a path (/) to avoid accidental conflicts with other finalizer "
+                     "writers",
+                     FL_STR_ARG(name));
+        return;
+    }
+    invalid_text(vs, fl_arena_fmt(c->arena, "metadata.finalizers[%zu]", i),
+                 fl_arena_str(c->arena, name),
+                 "name is neither a standard finalizer name nor is it fully qualified");
+}
+
 static void check_finalizers(struct fl_call *c, const struct fl_json *meta,
                              const struct fl_json *old_meta, struct fl_violations *vs)
 {
@@ -252,16 +325,10 @@ static void check_finalizers(struct fl_call *c, const struct fl_json *meta,
         if (!fl_json_as_str(fl_json_at(list, i), &name) || has_text(before, name)) {
             continue;
         }
+        check_plain_finalizer(c, name, i, vs);
         if (deleting) {
             fl_buf_text(&extra, extra.len > 0 ? ", " : "");
             fl_buf_json_str(&extra, name);
-        } else if (!memchr(name.p, '/', name.n) && !fl_str_is(name, "foregroundDeletion") &&
-                   !fl_str_is(name, "orphan")) {
-            fl_call_warn(c,
-                         "metadata.finalizers: \"%.*s\": prefer a domain-qualified finalizer name "
-                         "including a path (/) to avoid accidental conflicts with other finalizer "
-                         "writers",
-                         FL_STR_ARG(name));
         }
     }
     if (extra.len > 0) {
@@ -272,6 +339,30 @@ static void check_finalizers(struct fl_call *c, const struct fl_json *meta,
     }
 }
 
+/* The real server names the map, not the key; and says what an owner lacks in other words, which check_owners does. */
+static void check_meta_rows(const struct fl_json *meta, struct fl_violations *vs)
+{
+    static const char *const maps[] = {"metadata.labels", "metadata.annotations"};
+    size_t keep = vs->n;
+    size_t i = vs->n;
+    fl_codec_validate(fl_meta_rows, meta, "metadata", vs);
+    for (; i < vs->n; i++) {
+        struct fl_violation v = vs->v[i];
+        for (size_t m = 0; m < FL_LEN(maps); m++) {
+            size_t n = strlen(maps[m]);
+            if (fl_text_starts(v.field, maps[m]) && v.field[n] == '[') {
+                v.field = maps[m];
+            }
+        }
+        bool owner = fl_text_starts(v.field, "metadata.ownerReferences[");
+        bool lacks = v.cause == FL_CAUSE_REQUIRED || v.cause == FL_CAUSE_INVALID;
+        if (!owner || !lacks) {
+            vs->v[keep++] = v;
+        }
+    }
+    vs->n = keep;
+}
+
 static void check_meta(struct fl_call *c, const struct fl_json *obj, const struct fl_json *old,
                        struct fl_violations *vs)
 {
@@ -279,7 +370,7 @@ static void check_meta(struct fl_call *c, const struct fl_json *obj, const struc
     if (old && fl_json_equal(meta, old_meta)) {
         return;
     }
-    fl_codec_validate(fl_meta_rows, meta, "metadata", vs);
+    check_meta_rows(meta, vs);
     if (!old) {
         check_name(c, meta, vs);
     }

@@ -120,14 +120,16 @@ bool fl_delete_due(const struct fl_kind *k, const struct fl_json *obj)
            fl_json_len(fl_json_get(fl_object_get(obj, "spec"), "finalizers")) == 0;
 }
 
-static int precondition(const char *what, const char *want, struct fl_str have, struct fl_err *err)
+static int precondition(const char *what, const char *want, struct fl_str have, const char *might,
+                        struct fl_err *err)
 {
     if (!want || fl_str_is(have, want)) {
         return 0;
     }
     return fl_fail(err, FL_E_CONFLICT, "Conflict",
-                   "Precondition failed: %s in precondition: %s, %s in object meta: %.*s", what,
-                   want, what, FL_STR_ARG(have));
+                   "the %s in the precondition (%s) does not match the %s in record (%.*s). The "
+                   "object might have been %s",
+                   what, want, what, FL_STR_ARG(have), might);
 }
 
 static bool held(const struct fl_kind *k, struct fl_str text)
@@ -176,10 +178,11 @@ static int delete_try(struct fl_apiserver *s, const struct fl_store_key *key,
         return rc;
     }
     struct fl_str text = fl_shared_str(old);
-    rc = precondition("UID", o->uid, raw_text(text, "metadata.uid"), err);
+    rc = precondition("UID", o->uid, raw_text(text, "metadata.uid"), "deleted and then recreated",
+                      err);
     if (rc == 0) {
-        rc =
-            precondition("ResourceVersion", o->rv, raw_text(text, "metadata.resourceVersion"), err);
+        rc = precondition("ResourceVersion", o->rv, raw_text(text, "metadata.resourceVersion"),
+                          "modified", err);
     }
     if (rc < 0) {
         return rc;

@@ -111,7 +111,10 @@ static bool read_rv(struct fl_call *c, struct fl_list_options *o)
     }
     uint64_t v;
     if (!fl_num_u64(fl_str_of(rv), &v) || v > INT64_MAX) {
-        fl_status_bad_request(c->res, "Invalid value: %s: invalid resource version", quoted(c, rv));
+        fl_status_bad_request(c->res,
+                              "invalid resource version: resourceVersion: Invalid value: %s: "
+                              "invalid syntax",
+                              quoted(c, rv));
         return false;
     }
     o->rv = (int64_t)v;
@@ -129,9 +132,7 @@ static bool read_selectors(struct fl_call *c, struct fl_list_options *o)
         return false;
     }
     if (fields && fl_selector_fields(fl_str_of(fields), c->kind, &o->fields, &err) < 0) {
-        fl_status_bad_request(
-            c->res, "Unable to find %s that match label selector \"%s\", field selector \"%s\": %s",
-            quoted(c, c->kind->plural), labels ? labels : "", fields, err.msg);
+        fl_status_bad_request(c->res, "%s", err.msg);
         return false;
     }
     return true;

@@ -59,7 +59,7 @@ static void details(const struct fl_status *s, struct fl_buf *b)
     fl_buf_text(b, ",\"details\":{");
     member(b, "name", s->name && s->name[0] ? s->name : NULL);
     member(b, "group", s->group && s->group[0] ? s->group : NULL);
-    member(b, "kind", s->kind);
+    member(b, "kind", s->kind && s->kind[0] ? s->kind : NULL);
     member(b, "uid", s->uid);
     causes(s, b);
     if (s->retry_after_s > 0) {

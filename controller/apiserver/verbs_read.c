@@ -50,7 +50,7 @@ static bool list_place(struct fl_call *c, const struct fl_list_options *o, struc
     if (o->cont) {
         struct fl_token t;
         if (!fl_token_read(c->arena, o->cont, &t) || t.rv > current) {
-            fl_status_bad_request(c->res, "continue key is not valid: %s",
+            fl_status_bad_request(c->res, "invalid continue token: continue key is not valid: %s",
                                   "it is not one that this server made");
             return false;
         }

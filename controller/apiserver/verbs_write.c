@@ -184,8 +184,26 @@ static bool load_or_answer(struct fl_call *c, struct update *u)
 static bool rv_missing(struct fl_call *c)
 {
     struct fl_violations vs = fl_call_violations(c);
-    fl_violate(&vs, FL_CAUSE_INVALID, "metadata.resourceVersion", "0x0", "%s",
+    fl_violate(&vs, FL_CAUSE_INVALID, "metadata.resourceVersion", "0", "%s",
                "must be specified for an update");
+    fl_status_invalid_as(c->res, c->kind->group, c->kind->plural, c->route.name, &vs);
+    return false;
+}
+
+/* A patch must leave the uid alone; an update says with it which object it means. */
+static bool other_uid(struct fl_call *c, const char *uid, const char *old_uid)
+{
+    if (c->verb != FL_VERB_PATCH) {
+        const char *why = fl_arena_fmt(
+            c->arena, "Precondition failed: UID in precondition: %s, UID in object meta: %s", uid,
+            old_uid ? old_uid : "");
+        fl_status_conflict(c->res, c->kind, c->route.name, why);
+        return false;
+    }
+    struct fl_violations vs = fl_call_violations(c);
+    fl_auto_val(fl_buf) shown = FL_BUF_INIT(FL_BUF_ANY);
+    fl_buf_json_str(&shown, fl_str_of(uid));
+    fl_violate(&vs, FL_CAUSE_INVALID, "metadata.uid", shown.data, "%s", "field is immutable");
     fl_status_invalid(c->res, c->kind, c->route.name, &vs);
     return false;
 }
@@ -201,11 +219,7 @@ static bool agrees(struct fl_call *c, const struct update *u, bool needs_rv)
         return rv_missing(c);
     }
     if (uid && uid[0] && !fl_text_eq(uid, old_uid)) {
-        const char *why = fl_arena_fmt(
-            c->arena, "Precondition failed: UID in precondition: %s, UID in object meta: %s", uid,
-            old_uid ? old_uid : "");
-        fl_status_conflict(c->res, c->kind, c->route.name, why);
-        return false;
+        return other_uid(c, uid, old_uid);
     }
     if (given && !fl_text_eq(rv, fl_object_meta_text(u->old, "resourceVersion"))) {
         fl_status_conflict(c->res, c->kind, c->route.name, NULL);
@@ -250,9 +264,8 @@ static bool names_rv(const struct fl_json *obj)
 /* Leases: an update of what is not there makes it. */
 static void create_by_update(struct fl_call *c, struct fl_json *obj)
 {
-    if (names_rv(obj)) {
-        fl_status_not_found(c->res, c->kind, c->route.name);
-    } else if (fl_admit_create(c, obj)) {
+    fl_json_del(fl_object_meta(obj), "resourceVersion");
+    if (fl_admit_create(c, obj)) {
         create(c, obj);
     }
 }

@@ -26,9 +26,12 @@ static void test_deletes__options_come_in_body_or_query(void **state)
         {"make", "POST", P_CM, "{'metadata':{'name':'a'}}", .status = 201, .keep = true},
         {"another uid", "DELETE", P_CM "/a", "{'preconditions':{'uid':'zz'}}", .status = 409,
          .want = {"'reason':'Conflict'",
-                  "Precondition failed: UID in precondition: zz, UID in object meta: @uid@"}},
+                  "the UID in the precondition (zz) does not match the UID in record (@uid@). The "
+                  "object might have been deleted and then recreated"}},
         {"another version", "DELETE", P_CM "/a", "{'preconditions':{'resourceVersion':'1'}}",
-         .status = 409, .want = {"Precondition failed: ResourceVersion in precondition: 1"}},
+         .status = 409,
+         .want = {"the ResourceVersion in the precondition (1) does not match the ResourceVersion "
+                  "in record (@rv@)"}},
         {"unknown policy", "DELETE", P_CM "/a?propagationPolicy=Foo", .status = 422,
          .want = {"DeleteOptions.meta.k8s.io \\'\\' is invalid: propagationPolicy: Unsupported "
                   "value: \\'Foo\\'"}},

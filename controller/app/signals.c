@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "app/program.h"
 #include "base/lock.h"
@@ -32,12 +36,23 @@ static void *signals_second(void *arg)
     _exit(1);
 }
 
+/* What a burst (a first listing, a large run) left free in the heap goes back to the system. */
+static void signals_trim(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
+}
+
 void fl_program_wait_signal(void)
 {
+    const struct timespec half_minute = {.tv_sec = 30};
     sigset_t s;
-    int sig = 0;
     signals_set(&s);
-    sigwait(&s, &sig);
+    int sig;
+    while ((sig = sigtimedwait(&s, NULL, &half_minute)) < 0) {
+        signals_trim();
+    }
     fl_log(FL_LOG_INFO, "ending", FL_S("signal", sig == SIGTERM ? "SIGTERM" : "SIGINT"));
     pthread_t t;
     fl_thread_start(&t, "signal", signals_second, NULL);

@@ -397,7 +397,7 @@ static int reader_open(struct fl_db *db, struct fl_db_conn **ret, struct fl_err 
         return rc;
     }
     rc = conn_exec(c,
-                   "PRAGMA cell_size_check=ON; PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY;"
+                   "PRAGMA cell_size_check=ON; PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY;"
                    "PRAGMA query_only=ON",
                    db->path, err);
     if (rc) {
@@ -456,7 +456,7 @@ static int writer_open(struct fl_db *db, struct fl_err *err)
      * answered, so SQLite's own checkpoint within COMMIT is off. */
     rc = conn_exec(db->writer,
                    "PRAGMA page_size=8192; PRAGMA cell_size_check=ON; PRAGMA foreign_keys=ON;"
-                   "PRAGMA secure_delete=FAST; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384",
+                   "PRAGMA secure_delete=FAST; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-2048",
                    db->path, err);
     if (rc == 0) {
         rc = writer_set_wal(db, err);

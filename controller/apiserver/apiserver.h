@@ -24,6 +24,7 @@ int fl_apiserver_open(const struct fl_apiserver_conf *conf, struct fl_apiserver 
                       struct fl_err *err);
 /* New requests get 503, watches end. Requests in flight are answered. */
 void fl_apiserver_stop(struct fl_apiserver *s);
+/* When the doors are closed: no request is in flight, all feeds are closed. NULL is fine. */
 void fl_apiserver_close(struct fl_apiserver *s);
 /* fl_serve_fn; self is the struct fl_apiserver. */
 void fl_apiserver_serve(void *self, const struct fl_request *req, struct fl_response *res);

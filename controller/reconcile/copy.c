@@ -9,25 +9,31 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-#define COPY_DEPTH_MAX 8     /* of nested indexes; registry.md 3 */
+#define COPY_DEPTH_MAX 8     /* levels of manifests, the images included; registry.md 3 */
 #define COPY_NODES_MAX 10000 /* manifests of one item */
 #define COPY_THREADS_MAX 16
-#define COPY_AWAY_AFTER 3 /* UNAVAILABLE in a row, with no success between: the remote is away */
+#define COPY_AWAY_AFTER 3 /* items that found a remote away, and no answer of it between: it is */
+#define COPY_ATTEMPTS_MAX 3
 #define COPY_TICK_MS 500
 
-enum copy_job_kind { JOB_ITEM, JOB_MANIFEST, JOB_BLOB, JOB_PUT };
+/* In the order they are taken: what ends work stands before what makes more, so that a large index is walked with few of its
+ * manifests in memory. */
+enum copy_job_kind { JOB_PUT, JOB_BLOB, JOB_MANIFEST, JOB_ITEM, JOB_KINDS };
+
+enum copy_side { SIDE_FROM = 1, SIDE_TO = 2 };
 
 /* An item in work. Freed when its last job is done. */
 struct copy_task {
     struct fl_copy_item *item;
     struct copy_node *nodes; /* all of it, for the end */
     size_t n_nodes;
-    size_t jobs; /* queued, parked or running */
+    size_t jobs;     /* queued, parked or running */
+    bool superseded; /* the source has something else by now; the next plan takes it */
     bool failed;
     struct fl_err err;
 };
 
-/* One manifest of a task. The arena is written by the one job that fetches it, then only read. */
+/* One manifest of a task. The arena is written by the one job that fetches it, then only read, until the manifest was put. */
 struct copy_node {
     struct copy_node *next_of_task;
     struct copy_task *task;
@@ -46,6 +52,7 @@ struct copy_job {
     struct copy_task *task;
     struct copy_node *node;           /* all but ITEM */
     const struct fl_descriptor *blob; /* BLOB */
+    unsigned sides;                   /* whose silence a failure would tell of; enum copy_side */
 };
 
 /* A digest at the destination registry: sent once, mounted into other repositories. */
@@ -67,13 +74,17 @@ struct copy_run {
     struct fl_lock lock;
     struct fl_cond work; /* a job was queued, or all is over */
     struct fl_cond idle; /* the run is over */
-    struct copy_job *head, **tail;
+    struct copy_queue {
+        struct copy_job *head, **tail;
+    } queues[JOB_KINDS];
     size_t next_item; /* first that was not begun */
+    size_t *again;    /* items to be tried again, in a ring of c->n */
+    size_t again_at, n_again;
     size_t active_items;
     size_t running; /* jobs on threads */
     bool over;
-    bool away; /* stop beginning items; `away_err` settles the rest */
-    int away_count;
+    bool away;               /* stop beginning items; `away_err` settles the rest */
+    int silent[SIDE_TO + 1]; /* by side: failures to reach it since it last answered */
     struct fl_err away_err;
     struct fl_map *blobs;  /* digest -> struct copy_blob */
     struct fl_map *places; /* repo@digest -> struct copy_place */
@@ -84,10 +95,25 @@ struct copy_run {
 static void copy_push(struct copy_run *r, struct copy_job *j)
 {
     fl_lock_assert_held(&r->lock);
+    struct copy_queue *q = &r->queues[j->kind];
     j->next = NULL;
-    *r->tail = j;
-    r->tail = &j->next;
+    *q->tail = j;
+    q->tail = &j->next;
     fl_cond_signal(&r->work);
+}
+
+static struct copy_job *copy_pop(struct copy_run *r)
+{
+    for (int kind = 0; kind < JOB_KINDS; kind++) {
+        struct copy_queue *q = &r->queues[kind];
+        struct copy_job *j = q->head;
+        if (j) {
+            q->head = j->next;
+            q->tail = q->head ? q->tail : &q->head;
+            return j;
+        }
+    }
+    return NULL;
 }
 
 static void copy_add_job(struct copy_run *r, enum copy_job_kind kind, struct copy_task *t,
@@ -127,7 +153,6 @@ static struct copy_node *copy_add_node(struct copy_task *t, struct copy_node *pa
     n->parent = parent;
     n->digest = digest;
     n->depth = parent ? parent->depth + 1 : 0;
-    n->arena = fl_arena_new();
     n->next_of_task = t->nodes;
     t->nodes = n;
     t->n_nodes++;
@@ -145,44 +170,70 @@ static void copy_free_task(struct copy_task *t)
     fl_free(t);
 }
 
-static void copy_fail_task(struct copy_task *t, const struct fl_err *err)
+static bool copy_transient(int code)
 {
-    if (!t->failed) {
-        t->failed = true;
-        t->err = *err;
+    return code == FL_E_UNAVAILABLE || code == FL_E_TIMEOUT;
+}
+
+static void copy_fail_task(struct copy_run *r, const struct copy_job *j, const struct fl_err *err)
+{
+    struct copy_task *t = j->task;
+    if (t->failed) {
+        return;
+    }
+    t->failed = true;
+    t->err = *err;
+    /* A remote that is away fails everything that is begun after it: better to stop and come back later. Counted once for an
+     * item, because all the blobs of one may fail for a reason of its own. */
+    bool away = err->code == FL_E_LIMITED;
+    for (unsigned side = SIDE_FROM; side <= SIDE_TO && copy_transient(err->code); side++) {
+        if (j->sides & side) {
+            away = ++r->silent[side] >= COPY_AWAY_AFTER || away;
+        }
+    }
+    if (away && !r->away) {
+        r->away = true;
+        r->away_err = *err;
     }
 }
 
-/* A remote that is away fails everything that is begun after it: better to stop and come back later. */
-static void copy_note_health(struct copy_run *r, int code, const struct fl_err *err)
+/* An answer of a side, whatever it said. */
+static void copy_heard(struct copy_run *r, enum copy_side side, int x)
 {
-    if (code == FL_E_LIMITED) {
-        r->away = true;
-        r->away_err = *err;
-    } else if (code == FL_E_UNAVAILABLE || code == FL_E_TIMEOUT) {
-        if (++r->away_count >= COPY_AWAY_AFTER) {
-            r->away = true;
-            r->away_err = *err;
-        }
-    } else {
-        r->away_count = 0;
+    if (x != FL_E_CANCELED && !copy_transient(x)) {
+        fl_lock_scope(&r->lock);
+        r->silent[side] = 0;
     }
+}
+
+/* A failure that may pass: once more when everything else was begun. */
+static bool copy_try_again(struct copy_run *r, struct fl_copy_item *it, const struct fl_err *err)
+{
+    if (!copy_transient(err->code) || r->away || it->attempts >= COPY_ATTEMPTS_MAX) {
+        return false;
+    }
+    size_t index = (size_t)(it - r->c->items);
+    r->again[(r->again_at + r->n_again++) % r->c->n] = index;
+    return true;
 }
 
 static void copy_settle_task(struct copy_run *r, struct copy_task *t)
 {
     struct fl_copy_item *it = t->item;
-    if (t->failed && t->err.code == FL_E_CANCELED) {
-        it->state = FL_COPY_WAITING;
-    } else if (t->failed) {
-        it->state = FL_COPY_FAILED;
-        it->err = t->err;
-        atomic_fetch_add(&r->c->totals->failed, 1);
-    } else if (it->state == FL_COPY_SKIPPED) {
+    if (t->superseded || (!t->failed && it->state == FL_COPY_SKIPPED)) {
+        it->state = FL_COPY_SKIPPED;
         atomic_fetch_add(&r->c->totals->skipped, 1);
-    } else {
+    } else if (!t->failed) {
         it->state = FL_COPY_DONE;
         atomic_fetch_add(&r->c->totals->done, 1);
+    } else if (t->err.code == FL_E_CANCELED) {
+        it->state = FL_COPY_WAITING;
+    } else {
+        it->err = t->err;
+        it->state = copy_try_again(r, it, &t->err) ? FL_COPY_WAITING : FL_COPY_FAILED;
+        if (it->state == FL_COPY_FAILED) {
+            atomic_fetch_add(&r->c->totals->failed, 1);
+        }
     }
     r->active_items--;
     copy_free_task(t);
@@ -190,7 +241,7 @@ static void copy_settle_task(struct copy_run *r, struct copy_task *t)
 
 static void copy_node_ready(struct copy_run *r, struct copy_node *n)
 {
-    if (--n->pending == 0 && !n->task->failed) {
+    if (--n->pending == 0 && !n->task->failed && !n->task->superseded) {
         copy_add_job(r, JOB_PUT, n->task, n, NULL);
     }
 }
@@ -222,6 +273,7 @@ static int copy_item(struct copy_run *r, struct copy_task *t, struct fl_err *err
     struct fl_ctx ctx = copy_call_ctx(r);
     int x =
         to->ops->head_manifest(to->remote, &ctx, want->destination, want->tag, true, &head, err);
+    copy_heard(r, SIDE_TO, x);
     if (x < 0 && x != FL_E_NOT_FOUND) {
         return x;
     }
@@ -244,12 +296,12 @@ static int copy_expand(struct copy_run *r, struct copy_node *n, struct fl_err *e
                        "current client",
                        n->digest);
     }
+    fl_lock_scope(&r->lock);
     if (n->depth >= COPY_DEPTH_MAX || n->task->n_nodes + m->n_manifests > COPY_NODES_MAX) {
         return fl_fail(err, FL_E_TOO_BIG, "IndexTooLarge",
                        "%s has more than %d levels or %d manifests", n->digest, COPY_DEPTH_MAX,
                        COPY_NODES_MAX);
     }
-    fl_lock_scope(&r->lock);
     n->pending = 1; /* this job: nothing is put before all was queued */
     for (size_t i = 0; i < m->n_manifests; i++) {
         n->pending++;
@@ -266,16 +318,37 @@ static int copy_expand(struct copy_run *r, struct copy_node *n, struct fl_err *e
     return 0;
 }
 
-static int copy_manifest(struct copy_run *r, struct copy_node *n, struct fl_err *err)
+/* By digest; what came wrong is asked for once more, from the beginning. */
+static int copy_fetch(struct copy_run *r, struct copy_node *n, struct fl_err *err)
 {
     const struct fl_execution_item *want = n->task->item->want;
     struct fl_registry_link *from = r->c->from;
+    int x = 0;
+    n->arena = fl_arena_new();
+    for (int attempt = 0; attempt < 2; attempt++) {
+        struct fl_ctx ctx = copy_call_ctx(r);
+        x = from->ops->get_manifest(from->remote, &ctx, n->arena, want->source, n->digest, &n->m,
+                                    err);
+        if (x != FL_E_BAD_DATA || !fl_text_eq(err->reason, "DigestMismatch")) {
+            break;
+        }
+    }
+    copy_heard(r, SIDE_FROM, x);
+    return x;
+}
+
+static int copy_manifest(struct copy_run *r, struct copy_job *j, struct fl_err *err)
+{
+    struct copy_node *n = j->node;
+    const struct fl_execution_item *want = n->task->item->want;
     struct fl_registry_link *to = r->c->to;
-    struct fl_ctx ctx = copy_call_ctx(r);
     if (n->parent) {
         struct fl_manifest_head head = {0};
+        struct fl_ctx ctx = copy_call_ctx(r);
+        j->sides = SIDE_TO;
         int x = to->ops->head_manifest(to->remote, &ctx, want->destination, n->digest, true, &head,
                                        err);
+        copy_heard(r, SIDE_TO, x);
         if (x == 0) { /* a registry holds a manifest only with all it refers to */
             fl_lock_scope(&r->lock);
             copy_node_ready(r, n->parent);
@@ -285,20 +358,14 @@ static int copy_manifest(struct copy_run *r, struct copy_node *n, struct fl_err 
             return x;
         }
     }
-    int x =
-        from->ops->get_manifest(from->remote, &ctx, n->arena, want->source, n->digest, &n->m, err);
-    if (x == FL_E_BAD_DATA && fl_text_eq(err->reason, "DigestMismatch")) {
-        x = from->ops->get_manifest(from->remote, &ctx, n->arena, want->source, n->digest, &n->m,
-                                    err);
-    }
-    if (x == FL_E_NOT_FOUND && !n->parent && copy_superseded(r, want)) {
-        n->task->item->state = FL_COPY_SKIPPED;
+    j->sides = SIDE_FROM;
+    int x = copy_fetch(r, n, err);
+    if (x == FL_E_NOT_FOUND && copy_superseded(r, want)) {
+        fl_lock_scope(&r->lock);
+        n->task->superseded = true;
         return 0;
     }
-    if (x < 0) {
-        return x;
-    }
-    return copy_expand(r, n, err);
+    return x < 0 ? x : copy_expand(r, n, err);
 }
 
 static int copy_put(struct copy_run *r, struct copy_node *n, struct fl_err *err)
@@ -308,6 +375,11 @@ static int copy_put(struct copy_run *r, struct copy_node *n, struct fl_err *err)
     struct fl_ctx ctx = copy_call_ctx(r);
     const char *ref = n->parent ? n->digest : want->tag;
     int x = to->ops->put_manifest(to->remote, &ctx, want->destination, ref, &n->m, err);
+    copy_heard(r, SIDE_TO, x);
+    if (x == 0) {
+        /* All below it is done, and its own digest lies in its parent. */
+        fl_arena_free(fl_take(n->arena));
+    }
     if (x == 0 && n->parent) {
         fl_lock_scope(&r->lock);
         copy_node_ready(r, n->parent);
@@ -416,7 +488,11 @@ static int copy_send_blob(struct copy_run *r, const struct copy_job *j, const ch
                            mount_from != NULL, src, &r->c->totals->bytes, &outcome, err);
     from->ops->close_blob(src);
     if (x == 0) {
+        copy_heard(r, SIDE_TO, x);
         copy_blob_count(r, outcome);
+    }
+    if (x == 0 && outcome == FL_BLOB_COPIED) {
+        copy_heard(r, SIDE_FROM, x);
     }
     return x;
 }
@@ -483,7 +559,7 @@ static bool copy_do(struct copy_run *r, struct copy_job *j, int *ret, struct fl_
         *ret = copy_item(r, j->task, err);
         return false;
     case JOB_MANIFEST:
-        *ret = copy_manifest(r, j->node, err);
+        *ret = copy_manifest(r, j, err);
         return false;
     case JOB_PUT:
         *ret = copy_put(r, j->node, err);
@@ -493,45 +569,66 @@ static bool copy_do(struct copy_run *r, struct copy_job *j, int *ret, struct fl_
         return false;
     case JOB_BLOB:
         return copy_blob_job(r, j, ret, err);
+    case JOB_KINDS:
+        break;
     }
     return false;
 }
 
-/* Begins the next item when there is room: the queue holds the work of at most `concurrency` images. */
-static bool copy_begin_item(struct copy_run *r)
+/* Who might be away if a job fails; MANIFEST says it as it goes. */
+static unsigned copy_sides(const struct copy_job *j)
+{
+    return j->kind == JOB_BLOB ? SIDE_FROM | SIDE_TO : SIDE_TO;
+}
+
+/* The next item: those not yet begun, then those that failed for a reason that may have passed. */
+static struct fl_copy_item *copy_next_item(struct copy_run *r)
 {
     struct fl_copy *c = r->c;
-    if (r->away || fl_ctx_canceled(c->ctx) || r->active_items >= (size_t)c->concurrency) {
-        return false;
-    }
     while (r->next_item < c->n && c->items[r->next_item].state != FL_COPY_WAITING) {
         r->next_item++;
     }
-    if (r->next_item >= c->n) {
-        return false;
+    if (r->next_item < c->n) {
+        return &c->items[r->next_item++];
+    }
+    if (r->n_again == 0) {
+        return NULL;
+    }
+    struct fl_copy_item *it = &c->items[r->again[r->again_at]];
+    r->again_at = (r->again_at + 1) % c->n;
+    r->n_again--;
+    return it;
+}
+
+/* Begins the next item when there is room: the queue holds the work of at most `concurrency` images. */
+static void copy_begin_item(struct copy_run *r)
+{
+    struct fl_copy *c = r->c;
+    if (r->away || fl_ctx_canceled(c->ctx) || r->active_items >= (size_t)c->concurrency) {
+        return;
+    }
+    struct fl_copy_item *it = copy_next_item(r);
+    if (!it) {
+        return;
     }
     struct copy_task *t = FL_NEW(struct copy_task);
-    t->item = &c->items[r->next_item++];
-    t->item->state = FL_COPY_RUNNING;
-    t->item->attempts++;
+    t->item = it;
+    it->state = FL_COPY_RUNNING;
+    it->attempts++;
     r->active_items++;
     copy_add_job(r, JOB_ITEM, t, NULL, NULL);
-    return true;
 }
 
 static struct copy_job *copy_next_job(struct copy_run *r)
 {
     while (!r->over) {
         /* Begun work first, so that images finish one after the other. */
-        if (!r->head) {
+        struct copy_job *j = copy_pop(r);
+        if (!j) {
             copy_begin_item(r);
+            j = copy_pop(r);
         }
-        if (r->head) {
-            struct copy_job *j = r->head;
-            r->head = j->next;
-            if (!r->head) {
-                r->tail = &r->head;
-            }
+        if (j) {
             r->running++;
             return j;
         }
@@ -552,8 +649,7 @@ static void copy_job_gone(struct copy_run *r, struct copy_job *j)
         copy_settle_task(r, j->task);
     }
     fl_free(j);
-    r->running--;
-    fl_cond_broadcast(&r->work);
+    r->running--; /* who waits is not woken: this thread looks for what can be done now */
 }
 
 static void *copy_worker(void *arg)
@@ -561,13 +657,15 @@ static void *copy_worker(void *arg)
     struct copy_run *r = arg;
     fl_lock_take(&r->lock);
     for (struct copy_job *j = copy_next_job(r); j; j = copy_next_job(r)) {
-        if (j->task->failed) { /* the rest of an image that cannot be finished */
+        if (j->task->failed ||
+            j->task->superseded) { /* the rest of an image that is not finished */
             copy_job_gone(r, j);
             continue;
         }
         fl_lock_drop(&r->lock);
         struct fl_err err = FL_ERR_INIT;
         int x = 0;
+        j->sides = copy_sides(j);
         bool parked = copy_do(r, j, &x, &err);
         fl_lock_take(&r->lock);
         if (parked) { /* j is somebody else's now */
@@ -575,9 +673,8 @@ static void *copy_worker(void *arg)
             continue;
         }
         if (x < 0) {
-            copy_fail_task(j->task, &err);
+            copy_fail_task(r, j, &err);
         }
-        copy_note_health(r, x, &err);
         copy_job_gone(r, j);
     }
     fl_lock_drop(&r->lock);
@@ -605,7 +702,9 @@ static void copy_settle_rest(struct copy_run *r)
     for (size_t i = 0; i < c->n && r->away; i++) {
         if (c->items[i].state == FL_COPY_WAITING) {
             c->items[i].state = FL_COPY_FAILED;
-            c->items[i].err = r->away_err;
+            if (c->items[i].attempts == 0) { /* else it has its own */
+                c->items[i].err = r->away_err;
+            }
             atomic_fetch_add(&c->totals->failed, 1);
         }
     }
@@ -623,7 +722,10 @@ static int copy_thread_count(const struct fl_copy *c)
 int fl_copy_run(struct fl_copy *c, struct fl_err *err)
 {
     struct copy_run r = {.c = c, .away_err = FL_ERR_INIT};
-    r.tail = &r.head;
+    for (int i = 0; i < JOB_KINDS; i++) {
+        r.queues[i].tail = &r.queues[i].head;
+    }
+    r.again = fl_calloc(c->n ? c->n : 1, sizeof(*r.again));
     fl_lock_init(&r.lock, "copy", FL_RANK_CONTROLLER);
     fl_cond_init(&r.work);
     fl_cond_init(&r.idle);
@@ -640,6 +742,7 @@ int fl_copy_run(struct fl_copy *c, struct fl_err *err)
     }
     fl_map_free(r.places);
     fl_map_free(r.blobs);
+    fl_free(r.again);
     fl_cond_destroy(&r.idle);
     fl_cond_destroy(&r.work);
     fl_lock_destroy(&r.lock);

@@ -138,7 +138,8 @@ struct fl_fake_fault {
     void (*tick)(void *arg);
     void *tick_arg;
 };
-/* Strings are borrowed. A rule that is never met is a problem. */
+/* Strings are borrowed. A request that is refused for its credentials meets no fault (but those that count the request's body).
+ * A rule that is never met is a problem. */
 void fl_fake_registry_fault(struct fl_fake_registry *r, const struct fl_fake_fault *f);
 void fl_fake_registry_faults_clear(struct fl_fake_registry *r); /* also unmet ones */
 

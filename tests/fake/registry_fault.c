@@ -76,6 +76,20 @@ bool reg_early(void *arg, const struct fl_peer_request *req, struct fl_peer_answ
     return true;
 }
 
+static void other_digest(struct fl_peer_answer *ret)
+{
+    static const char other[] = "Docker-Content-Digest: sha256:"
+                                "00000000000000000000000000000000"
+                                "00000000000000000000000000000000";
+    for (size_t i = 0; i < FL_PEER_HEADERS && ret->headers[i]; i++) {
+        if (fl_text_starts(ret->headers[i], "Docker-Content-Digest:")) {
+            ret->headers[i] = other;
+            return;
+        }
+    }
+    reg_header(ret, other);
+}
+
 static void fault_status(struct fl_fake_registry *r, const struct fl_fake_fault *f,
                          const struct reg_call *c, struct fl_peer_answer *ret)
 {
@@ -113,6 +127,13 @@ bool reg_fault_instead(struct fl_fake_registry *r, const struct fl_fake_fault *f
     case FL_FAULT_PRESENT:
         reg_header(ret, fl_arena_fmt(c->req->arena, "Docker-Content-Digest: %s", c->ref));
         return true;
+    case FL_FAULT_DIGEST:
+        if (!fl_text_eq(c->req->method, "PUT")) {
+            return false;
+        }
+        ret->status = 201;
+        other_digest(ret);
+        return true;
     default:
         return false;
     }
@@ -130,20 +151,6 @@ static char *own_body(const struct fl_peer_request *req, struct fl_peer_answer *
     ret->shared = NULL;
     ret->body = (struct fl_str){text, s.n};
     return text;
-}
-
-static void other_digest(struct fl_peer_answer *ret)
-{
-    static const char other[] = "Docker-Content-Digest: sha256:"
-                                "00000000000000000000000000000000"
-                                "00000000000000000000000000000000";
-    for (size_t i = 0; i < FL_PEER_HEADERS && ret->headers[i]; i++) {
-        if (fl_text_starts(ret->headers[i], "Docker-Content-Digest:")) {
-            ret->headers[i] = other;
-            return;
-        }
-    }
-    reg_header(ret, other);
 }
 
 void reg_fault_after(const struct fl_fake_fault *f, const struct fl_peer_request *req,

@@ -479,13 +479,14 @@ void reg_handle(void *arg, const struct fl_peer_request *req, struct fl_peer_ans
         reg_error(req, ret, 404, "NOT_FOUND", "page not found");
         return;
     }
+    if (!reg_authorized(r, &c, ret)) {
+        return;
+    }
     const struct fl_fake_fault *f = reg_fault(r, req);
     if (f && reg_fault_instead(r, f, &c, ret)) {
         return;
     }
-    if (reg_authorized(r, &c, ret)) {
-        serve(r, &c, ret);
-    }
+    serve(r, &c, ret);
     if (f) {
         reg_fault_after(f, req, ret);
     }

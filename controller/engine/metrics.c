@@ -111,11 +111,10 @@ static struct fl_metric *series_of(struct fl_metrics *m, const char *name, const
 {
     fl_lock_scope(&m->lock);
     struct fl_metric **at = &family_of(m, name, help, type)->first;
-    while (*at && strcmp((*at)->labels, labels) != 0) {
-        at = &(*at)->next;
-    }
-    if (*at) {
-        return *at;
+    for (; *at; at = &(*at)->next) {
+        if (strcmp((*at)->labels, labels) == 0) {
+            return *at;
+        }
     }
     struct fl_metric *s = FL_NEW(struct fl_metric);
     s->labels = fl_strdup(labels);

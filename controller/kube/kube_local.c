@@ -137,13 +137,12 @@ static void local_answered(struct local_stream *s, struct fl_response *res)
         return;
     }
     struct fl_str body = res->shared ? fl_shared_str(res->shared) : fl_buf_slice(&res->body);
-    bool good = res->status >= 200 && res->status < 300;
-    if (good) {
+    if (res->status >= 200 && res->status < 300) {
         kube_reflector_data(r, body);
+        body.n = 0;
     }
     s->aborted = false;
-    kube_reflector_end(r, res->status, local_retry_after(res), good ? (struct fl_str){0} : body,
-                       NULL);
+    kube_reflector_end(r, res->status, local_retry_after(res), body, NULL);
 }
 
 static void local_open_now(struct local_stream *s)

@@ -495,7 +495,6 @@ static void test_hub__large_objects_make_small_pages(void **state)
 {
     struct hubs *x = *state;
     struct fl_watch_opts o = plain(CM, 0);
-    fl_auto_val(fl_buf) got = FL_BUF_INIT(FL_BUF_ANY);
     fl_auto_text big = fl_malloc(200001);
     struct fl_feed *f;
     struct hub_feed *inside;

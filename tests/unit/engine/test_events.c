@@ -79,8 +79,8 @@ static void test_events__tell_about_the_object(void **state)
     rig_up(&g);
     say(&g, g.o, "it is away, token=hunter2");
     static const char *const want[] = {
-        "\"involvedObject\":{\"apiVersion\":\"fairlead.dev/v1alpha1\",\"kind\":\"Registry\","
-        "\"namespace\":\"n\",\"name\":\"a\",\"uid\":\"u\",\"resourceVersion\":\"7\"}",
+        ("\"involvedObject\":{\"apiVersion\":\"fairlead.dev/v1alpha1\",\"kind\":\"Registry\","
+         "\"namespace\":\"n\",\"name\":\"a\",\"uid\":\"u\",\"resourceVersion\":\"7\"}"),
         "\"type\":\"Warning\",\"reason\":\"Why\",\"message\":\"it is away, token=***\"",
         "\"firstTimestamp\":\"2026-01-01T00:00:00Z\",\"lastTimestamp\":\"2026-01-01T00:00:00Z\"",
         "\"count\":1,\"source\":{\"component\":\"fairlead\",\"host\":\"host\"}",

@@ -34,7 +34,7 @@ static bool store_readable(const char *path)
 static const char *system_ca_path(const curl_version_info_data *v)
 {
     const char *const tried[] = {
-        getenv("SSL_CERT_FILE"),
+        getenv("SSL_CERT_FILE"), /* NOLINT(concurrency-mt-unsafe): before any thread */
         v->cainfo,
         X509_get_default_cert_file(),
         "/etc/ssl/certs/ca-certificates.crt",
@@ -330,9 +330,7 @@ static struct http_slot *slot_pick(struct fl_http *h, uint64_t guest)
             best = at;
             break;
         }
-        if (g == 0 && (!best || (*best)->guest)) {
-            best = at;
-        } else if (!best) {
+        if (!best || (g == 0 && (*best)->guest)) {
             best = at;
         }
     }

@@ -143,7 +143,10 @@ static void head_line(struct fl_buf *b, struct fl_str line)
         }
         for (size_t i = 0; i < name.n; i++) {
             char c = name.p[i];
-            fl_buf_char(b, c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c);
+            if (c >= 'A' && c <= 'Z') {
+                c = (char)(c + ('a' - 'A'));
+            }
+            fl_buf_char(b, c);
         }
         fl_buf_add(b, ": ", 2);
     }
@@ -645,9 +648,7 @@ int http_walk(struct http_xfer *x, const struct fl_ctx *ctx, bool at_head, struc
             http_xfer_stop(x);
             continue;
         }
-        if (rc == 0 && x->done) {
-            rc = http_xfer_verdict(x, err);
-        } else if (rc == 0 && x->err.code) {
+        if (rc == 0 && (x->done || x->err.code)) {
             rc = http_xfer_verdict(x, err);
         }
         if (rc || !x->done) {

@@ -247,6 +247,7 @@ static void run_fault(const struct fault *f)
         row_check(f->name, strstr(pe.e.err.msg, "s3cret") == NULL, &pe.e);
     }
     row_check(f->name, fl_peer_verify(from) + fl_peer_verify(to) == 0, &pe.e);
+    fl_peer_settle(from);
     fl_peer_settle(to);
     row_check(f->name, !f->no_put || fl_peer_count(to) == 0, &pe.e);
     /* Whatever the source did wrong, the target never got a whole body. */

@@ -13,8 +13,19 @@ static void *decode_rows(const struct fl_field *rows, size_t size, const struct 
     return st;
 }
 
+/* The same rules as at admission: rows first, then what holds between fields, which may rely on the rows. */
+static void check_spec(const struct fl_kind *kind, const struct fl_json *j, const void *spec,
+                       struct fl_violations *vs)
+{
+    fl_codec_validate(kind->spec_rows, j, "spec", vs);
+    if (vs->n == 0 && kind->check) {
+        kind->check(spec, NULL, vs);
+    }
+}
+
 int engine_decode(const struct fl_kind *kind, struct fl_str text, struct fl_arena *a,
-                  const void **ret_spec, void **ret_status, struct fl_err *err)
+                  const void **ret_spec, void **ret_status, struct fl_violations *vs,
+                  struct fl_err *err)
 {
     fl_auto(fl_json) j = NULL;
     int r = fl_json_parse(text, ENGINE_OBJECT_MAX, &j, err);
@@ -31,6 +42,9 @@ int engine_decode(const struct fl_kind *kind, struct fl_str text, struct fl_aren
             fl_codec_default(kind->spec_rows, spec);
         }
         *ret_spec = decode_rows(kind->spec_rows, kind->spec_size, spec, a);
+        if (vs && kind->spec_rows) {
+            check_spec(kind, spec, *ret_spec, vs);
+        }
     }
     if (ret_status) {
         *ret_status =

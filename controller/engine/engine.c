@@ -235,7 +235,7 @@ static void collect_refs(void *self, const struct fl_obj *o,
     struct engine_kind *k = self;
     fl_auto(fl_arena) a = fl_arena_new();
     const void *spec = NULL;
-    if (engine_decode(o->kind, o->text, a, &spec, NULL, NULL) == 0 && spec) {
+    if (engine_decode(o->kind, o->text, a, &spec, NULL, NULL, NULL) == 0 && spec) {
         k->loop->ctl.refs(spec, add, arg);
     }
 }

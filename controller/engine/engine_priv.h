@@ -57,9 +57,11 @@ void engine_worker(struct engine_loop *l); /* a thread's life */
 /* ---- decode.c ---- */
 
 #define ENGINE_OBJECT_MAX ((size_t)16 << 20)
-/* Structs of the kind in the arena; each ret may be NULL. Spec is defaulted. BAD_DATA. */
+/* Structs of the kind in the arena; each ret may be NULL. Spec is defaulted. BAD_DATA. vs (may be NULL) gets what is wrong
+ * with the spec: a cluster checks objects by the CRD's schema alone, which does not know what holds between fields. */
 int engine_decode(const struct fl_kind *kind, struct fl_str text, struct fl_arena *a,
-                  const void **ret_spec, void **ret_status, struct fl_err *err);
+                  const void **ret_spec, void **ret_status, struct fl_violations *vs,
+                  struct fl_err *err);
 
 /* ---- status.c: conditions and the one patch ---- */
 

@@ -39,12 +39,15 @@ struct fl_pass {
         status; /* decoded; change it: what differs afterwards is written as one merge patch, nothing if equal */
     const struct fl_common *common; /* NULL where the kind has none */
     bool deleting;
-    const char *
-        requested; /* token of requested-at that was not handled yet; NULL. Echoed by the engine when the pass ends
-                            * without failure; a reconciler that sets it to NULL leaves it for a later pass */
+    /* Token of requested-at that was not handled yet; NULL. Echoed by the engine when the pass ends, whatever its outcome, but
+     * for one that was cut off or deferred. */
+    const char *requested;
     const char *approved; /* value of the annotation fairlead.dev/approve; NULL */
     bool changed;         /* metadata.generation is not status.observedGeneration */
-    void *priv;           /* the engine's */
+    /* Set by a reconciler that could only wait for what is under way: request and generation count as not seen, and a later
+     * pass finds both again. */
+    bool deferred;
+    void *priv; /* the engine's */
 };
 
 /* Conditions. Reasons are CamelCase of the kind's closed list; messages tell a person what to do next. Setting Ready=True

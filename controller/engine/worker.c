@@ -14,6 +14,7 @@ struct run {
     struct fl_str key;
     struct fl_pass p;
     struct pass_state st;
+    struct fl_violations wrong; /* with the spec */
     enum engine_outcome outcome;
 };
 
@@ -39,7 +40,8 @@ static int run_open(struct run *r, struct fl_obj *o, struct fl_arena *a, struct 
         .priv = &r->st,
     };
     struct fl_pass *p = &r->p;
-    int rc = engine_decode(o->kind, o->text, a, &p->spec, &p->status, err);
+    r->wrong = (struct fl_violations){.arena = a};
+    int rc = engine_decode(o->kind, o->text, a, &p->spec, &p->status, &r->wrong, err);
     if (rc < 0) {
         return rc;
     }
@@ -251,9 +253,11 @@ static void conclude(struct run *r, const struct fl_result *res)
     if (res->then == FL_THEN_FAILED) {
         report_failure(r, &res->err);
     }
-    pass_common(p)->observed_generation = p->obj->generation;
-    if (p->requested) {
-        pass_common(p)->last_handled_request = p->requested;
+    if (!p->deferred) {
+        pass_common(p)->observed_generation = p->obj->generation;
+        if (p->requested) {
+            pass_common(p)->last_handled_request = p->requested;
+        }
     }
     if (publish(r, true)) {
         announce(r, res);
@@ -272,6 +276,20 @@ static void run_suspended(struct run *r)
     fl_queue_forget(r->l->queue, r->key);
     r->outcome = OUTCOME_SUCCESS;
     (void)publish(r, true);
+}
+
+/* Nothing is tried before the spec was changed; its interval may be what is wrong with it. */
+static void run_invalid(struct run *r)
+{
+    fl_auto_val(fl_buf) b = FL_BUF_INIT(FL_BUF_ANY);
+    for (size_t i = 0; i < r->wrong.n; i++) {
+        fl_buf_fmt(&b, "%s%s: %s", i > 0 ? "; " : "", r->wrong.v[i].field, r->wrong.v[i].text);
+    }
+    struct fl_err err = FL_ERR_INIT;
+    fl_fail(&err, FL_E_INVALID, "InvalidSpec", "%s", b.data);
+    struct fl_result res = fl_failed(&err);
+    r->p.common = NULL;
+    conclude(r, &res);
 }
 
 static void run_deletion(struct run *r)
@@ -343,6 +361,10 @@ static void run_pass(struct run *r)
         return;
     }
     fl_pass_condition_drop(p, "Suspended");
+    if (r->wrong.n > 0) {
+        run_invalid(r);
+        return;
+    }
     if (keep_finalizer(r) && say_hello(r)) {
         struct fl_result res = r->l->ctl.reconcile(r->l->ctl.self, p);
         conclude(r, &res);

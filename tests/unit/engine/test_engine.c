@@ -27,6 +27,7 @@ struct script {
     int passes, policy_passes, finalized, forgotten;
     struct fl_err fail; /* code != 0: the pass fails so */
     bool wait;          /* the pass ends in fl_wait_event */
+    bool defer;         /* the pass leaves request and generation for a later one */
     bool quiet;         /* the pass sets no condition */
     bool block;         /* the pass waits until it is cancelled */
     bool blocked;
@@ -104,6 +105,7 @@ static struct fl_result registry_pass(void *self, struct fl_pass *p)
         fail = s->fail;
         wait = s->wait;
         quiet = s->quiet;
+        p->deferred = s->defer;
     }
     if (block) {
         return block_until_canceled(s, p);
@@ -320,6 +322,12 @@ static void script_fail(struct rig *g, enum fl_code code, const char *reason, co
     }
 }
 
+static void script_defer(struct rig *g, bool defer)
+{
+    fl_lock_scope(&g->s.lock);
+    g->s.defer = defer;
+}
+
 static void post(struct rig *g, const char *plural, const char *name, const char *spec)
 {
     fl_auto_text path = fl_asprintf(NS "%s", plural);
@@ -334,7 +342,9 @@ static void registry_make(struct rig *g)
 
 static void policy_make(struct rig *g)
 {
-    post(g, "replicationpolicies", "p", "{\"source\":{\"registry\":\"a\"},\"destination\":{}}");
+    post(g, "replicationpolicies", "p",
+         "{\"source\":{\"registry\":\"a\"},\"destination\":{\"registry\":\"b\"},"
+         "\"repositories\":{\"include\":[\"x\"]}}");
 }
 
 static void secret_make(struct rig *g, const char *value)
@@ -468,6 +478,110 @@ static void test_engine__request_is_seen_once_and_echoed(void **state)
     patch(&g, REG, "{\"metadata\":{\"labels\":{\"x\":\"y\"}}}");
     passes(&g, 3);
     assert_string_equal(g.s.requested, "");
+    rig_down(&g);
+}
+
+/* The API in memory stores anything, as a cluster does with what the schema cannot say. */
+static void test_engine__invalid_spec_is_told_and_not_tried(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *spec;
+        const char *want[2]; /* in the message */
+    } rows[] = {
+        {"between fields",
+         "{\"url\":\"https://r.example\",\"insecure\":true,\"caRef\":{\"name\":\"c\"}}",
+         {"spec.caRef: Forbidden: may not be set when spec.insecure is true"}},
+        {"an interval that would be a storm",
+         "{\"url\":\"https://r.example\",\"interval\":\"1ms\"}",
+         {"spec.interval: Invalid value"}},
+        {"rows", "{\"url\":7,\"timeout\":\"soon\"}", {"spec.url: ", "spec.timeout: "}},
+        {"nothing at all", "{}", {"spec.url: Required value"}},
+        {"an unknown type",
+         "{\"url\":\"https://r.example\",\"type\":\"floppy\"}",
+         {"spec.type: Unsupported value: \\\"floppy\\\""}},
+    };
+    for (size_t i = 0; i < FL_LEN(rows); i++) {
+        struct rig g;
+        rig_up(&g, true);
+        post(&g, "registries", "a", rows[i].spec);
+        fl_engine_start(g.engine);
+        print_message("%s\n", rows[i].name);
+        fake_api_wait(g.api, REG, "\"reason\":\"InvalidSpec\"");
+        settle(&g);
+        for (size_t w = 0; w < FL_LEN(rows[i].want) && rows[i].want[w]; w++) {
+            expect(&g, REG, rows[i].want[w]);
+        }
+        expect(&g, REG, "\"type\":\"Stalled\"");
+        expect(&g, REG, "\"observedGeneration\":1");
+        expect_not(&g, REG, FL_FINALIZER);
+        assert_int_equal(read_int(&g.s, &g.s.passes), 0);
+        assert_true(fl_queue_next_ms(g.engine->loops[0]->queue) >= 60000);
+        rig_down(&g);
+    }
+}
+
+static void test_engine__spec_that_was_corrected_is_tried_at_once(void **state)
+{
+    (void)state;
+    struct rig g;
+    rig_up(&g, false);
+    post(&g, "registries", "a",
+         "{\"url\":\"https://r.example\",\"insecure\":true,\"caRef\":{\"name\":\"c\"}}");
+    fl_engine_start(g.engine);
+    fake_api_wait(g.api, REG, "\"reason\":\"InvalidSpec\"");
+    settle(&g);
+    size_t writes = fake_api_get(g.api, &g.api->writes);
+    patch(&g, REG, "{\"metadata\":{\"annotations\":{\"fairlead.dev/requested-at\":\"t1\"}}}");
+    fake_api_wait(g.api, REG, "\"lastHandledRequest\":\"t1\"");
+    settle(&g);
+    assert_int_equal(fake_api_get(g.api, &g.api->writes), writes + 2); /* the patch and the echo */
+    patch(&g, REG, "{\"spec\":{\"insecure\":false}}");
+    passes(&g, 1);
+    expect(&g, REG, "\"reason\":\"Succeeded\"");
+    expect_not(&g, REG, "Stalled");
+    rig_down(&g);
+}
+
+static void test_engine__invalid_spec_does_not_hold_suspension_or_deletion(void **state)
+{
+    (void)state;
+    struct rig g;
+    rig_up(&g, true);
+    registry_make(&g);
+    fl_engine_start(g.engine);
+    passes(&g, 1);
+    patch(&g, REG, "{\"spec\":{\"url\":null}}");
+    fake_api_wait(g.api, REG, "\"reason\":\"InvalidSpec\"");
+    patch(&g, REG, "{\"spec\":{\"suspend\":true}}");
+    fake_api_wait(g.api, REG, "\"type\":\"Suspended\"");
+    assert_int_equal(fake_api_call(g.api, "DELETE", REG, ""), 200);
+    fake_api_wait(g.api, REG, NULL);
+    assert_int_equal(read_int(&g.s, &g.s.finalized), 1);
+    rig_down(&g);
+}
+
+static void test_engine__deferred_pass_leaves_request_and_generation(void **state)
+{
+    (void)state;
+    struct rig g;
+    rig_ready(&g);
+    script_defer(&g, true);
+    patch(&g, REG,
+          "{\"metadata\":{\"annotations\":{\"fairlead.dev/requested-at\":\"t1\"}},"
+          "\"spec\":{\"maxConcurrent\":2}}");
+    passes(&g, 2);
+    expect_not(&g, REG, "lastHandledRequest");
+    script_defer(&g, false);
+    patch(&g, REG, "{\"metadata\":{\"labels\":{\"x\":\"y\"}}}");
+    passes(&g, 3);
+    assert_string_equal(g.s.requested, "t1");
+    assert_true(g.s.changed_spec);
+    expect(&g, REG, "\"lastHandledRequest\":\"t1\"");
+    patch(&g, REG, "{\"metadata\":{\"labels\":{\"x\":\"z\"}}}");
+    passes(&g, 4);
+    assert_string_equal(g.s.requested, "");
+    assert_false(g.s.changed_spec);
     rig_down(&g);
 }
 
@@ -976,6 +1090,10 @@ int main(void)
         cmocka_unit_test(test_engine__interval_has_jitter_and_zero_is_never),
         cmocka_unit_test(test_engine__changes_that_ask_for_a_pass),
         cmocka_unit_test(test_engine__request_is_seen_once_and_echoed),
+        cmocka_unit_test(test_engine__invalid_spec_is_told_and_not_tried),
+        cmocka_unit_test(test_engine__spec_that_was_corrected_is_tried_at_once),
+        cmocka_unit_test(test_engine__invalid_spec_does_not_hold_suspension_or_deletion),
+        cmocka_unit_test(test_engine__deferred_pass_leaves_request_and_generation),
         cmocka_unit_test(test_engine__suspended_object_is_left_alone),
         cmocka_unit_test(test_engine__failures_by_code),
         cmocka_unit_test(test_engine__same_failure_again_writes_nothing),

@@ -80,6 +80,9 @@ static int home_given_cert(const struct fl_options *o, struct fl_home *h, struct
     if (x == 0) {
         x = fl_file_read(o->tls_key, HOME_FILE_MAX, &h->key_pem, err);
     }
+    if (x == 0 && fl_cert_check(h->cert_pem.data, h->key_pem.data, err) < 0) {
+        x = fl_wrap(err, "--tls-cert %s, --tls-key %s", o->tls_cert, o->tls_key);
+    }
     /* A certificate that stands for itself is what clients trust; one under a public CA is trusted all the same. */
     if (x == 0) {
         fl_buf_str(&h->ca_pem, fl_buf_slice(&h->cert_pem));
@@ -93,7 +96,8 @@ static bool home_cert_good(const struct fl_home *h, struct fl_str names, struct 
 {
     int64_t until = 0;
     struct fl_err ignored = FL_ERR_INIT;
-    return h->cert_pem.len && h->key_pem.len && fl_str_eq(names, kept_names) &&
+    return h->ca_pem.len && h->cert_pem.len && h->key_pem.len && fl_str_eq(names, kept_names) &&
+           fl_cert_check(h->cert_pem.data, h->key_pem.data, &ignored) == 0 &&
            fl_cert_expiry(h->cert_pem.data, &until, &ignored) == 0 &&
            until - wall_ms > RENEW_BEFORE_MS;
 }
@@ -104,32 +108,52 @@ static int home_read_if(const char *path, struct fl_buf *b, struct fl_err *err)
     return x == FL_E_NOT_FOUND ? 0 : x;
 }
 
+static int home_new_ca(struct fl_arena *a, const struct fl_options *o, const char *const *sans,
+                       int64_t wall_ms, struct fl_home *h, struct fl_err *err)
+{
+    fl_auto_val(fl_buf) ca_key = FL_BUF_INIT(HOME_FILE_MAX);
+    fl_buf_clear(&h->ca_pem);
+    int x = fl_cert_make(sans, wall_ms, &h->ca_pem, &ca_key, &h->cert_pem, &h->key_pem, err);
+    x = x < 0 ? x : fl_file_replace(home_path(a, o, "ca.key"), fl_buf_slice(&ca_key), err);
+    x = x < 0 ? x : fl_file_replace(home_path(a, o, "ca.crt"), fl_buf_slice(&h->ca_pem), err);
+    fl_buf_wipe(&ca_key);
+    return x;
+}
+
+/* From the kept CA while it serves, so that kubeconfigs that were handed out stay good. */
+static int home_issue(struct fl_arena *a, const struct fl_options *o, const char *const *sans,
+                      int64_t wall_ms, struct fl_home *h, struct fl_err *err)
+{
+    fl_auto_val(fl_buf) ca_key = FL_BUF_INIT(HOME_FILE_MAX);
+    int x = home_read_if(home_path(a, o, "ca.key"), &ca_key, err);
+    fl_buf_clear(&h->cert_pem);
+    fl_buf_clear(&h->key_pem);
+    if (x < 0 || !h->ca_pem.len || !ca_key.len) {
+        return x < 0 ? x : home_new_ca(a, o, sans, wall_ms, h, err);
+    }
+    struct fl_err why = FL_ERR_INIT;
+    x = fl_cert_renew(h->ca_pem.data, ca_key.data, sans, wall_ms, &h->cert_pem, &h->key_pem, &why);
+    fl_buf_wipe(&ca_key);
+    if (x < 0) {
+        fl_log(FL_LOG_WARN, "the kept CA cannot be used: a new one is made", FL_ERR(&why));
+        fl_buf_clear(&h->cert_pem);
+        fl_buf_clear(&h->key_pem);
+        x = home_new_ca(a, o, sans, wall_ms, h, err);
+    }
+    return x;
+}
+
+/* While the files do not belong together, because of an end in between, tls.names is empty: all is made again. */
 static int home_make_cert(struct fl_arena *a, const struct fl_options *o, const char *const *sans,
                           struct fl_str names, int64_t wall_ms, struct fl_home *h,
                           struct fl_err *err)
 {
-    fl_auto_val(fl_buf) ca_key = FL_BUF_INIT(HOME_FILE_MAX);
-    const char *ca_key_path = home_path(a, o, "ca.key");
-    int x = home_read_if(ca_key_path, &ca_key, err);
-    if (x < 0) {
-        return x;
-    }
-    fl_buf_clear(&h->cert_pem);
-    fl_buf_clear(&h->key_pem);
-    if (h->ca_pem.len && ca_key.len) {
-        x = fl_cert_renew(h->ca_pem.data, ca_key.data, sans, wall_ms, &h->cert_pem, &h->key_pem,
-                          err);
-    } else {
-        fl_buf_clear(&h->ca_pem);
-        fl_buf_clear(&ca_key);
-        x = fl_cert_make(sans, wall_ms, &h->ca_pem, &ca_key, &h->cert_pem, &h->key_pem, err);
-        x = x < 0 ? x : fl_file_replace(ca_key_path, fl_buf_slice(&ca_key), err);
-        x = x < 0 ? x : fl_file_replace(home_path(a, o, "ca.crt"), fl_buf_slice(&h->ca_pem), err);
-    }
-    fl_buf_wipe(&ca_key);
+    const char *names_path = home_path(a, o, "tls.names");
+    int x = fl_file_replace(names_path, FL_STR(""), err);
+    x = x < 0 ? x : home_issue(a, o, sans, wall_ms, h, err);
     x = x < 0 ? x : fl_file_replace(home_path(a, o, "tls.crt"), fl_buf_slice(&h->cert_pem), err);
     x = x < 0 ? x : fl_file_replace(home_path(a, o, "tls.key"), fl_buf_slice(&h->key_pem), err);
-    return x < 0 ? x : fl_file_replace(home_path(a, o, "tls.names"), names, err);
+    return x < 0 ? x : fl_file_replace(names_path, names, err);
 }
 
 static int home_own_cert(struct fl_arena *a, const struct fl_options *o, const char *host,

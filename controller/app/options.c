@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/options.h"
 
+#include "base/names.h"
 #include "base/num.h"
 #include "wire/conf.h"
 
-enum option_type { OPT_TEXT, OPT_FLAG, OPT_DURATION, OPT_CHOICE };
+enum option_type { OPT_TEXT, OPT_FLAG, OPT_DURATION, OPT_CHOICE, OPT_NAMESPACE, OPT_PERIOD };
 
 enum {
     ON_STANDALONE = 1 << FL_CMD_STANDALONE,
     ON_RUN = 1 << FL_CMD_RUN,
     ON_KEY = 1 << FL_CMD_ROTATE_KEY
 };
+#define PERIOD_MIN_MS 1000 /* of an OPT_PERIOD */
 #define ON_BOTH (ON_STANDALONE | ON_RUN)
 
 struct option {
@@ -21,7 +23,7 @@ struct option {
     const char *arg;
     const char *def;
     const char *const *choices;
-    const char *doc;
+    const char *doc; /* with its default within 50 columns, so that --help fits 80 */
 };
 
 #define AT(m) offsetof(struct fl_options, m)
@@ -30,22 +32,22 @@ static const char *const option_formats[] = {"auto", "text", "json", "tty", NULL
 static const char *const option_syncs[] = {"full", "normal", NULL};
 
 static const struct option options[] = {
-    {"backoff-max", OPT_DURATION, AT(backoff_max_ms), ON_BOTH, "TIME", "5m", NULL,
-     "longest wait between two tries of what fails"},
-    {"config", OPT_TEXT, AT(config), ON_BOTH, "FILE", NULL, NULL,
+    {"backoff-max", OPT_PERIOD, AT(backoff_max_ms), ON_BOTH, "TIME", "5m", NULL,
+     "longest wait between tries of what fails"},
+    {"config", OPT_TEXT, AT(config), ON_BOTH | ON_KEY, "FILE", NULL, NULL,
      "options as `name: value` lines (YAML)"},
     {"context", OPT_TEXT, AT(context), ON_RUN, "NAME", NULL, NULL,
-     "context of the kubeconfig; default: its current one"},
+     "context of the kubeconfig; else its current one"},
     {"data-dir", OPT_TEXT, AT(data_dir), ON_STANDALONE | ON_KEY, "DIR", "/var/lib/fairlead", NULL,
      "database, keys, certificates"},
     {"grace", OPT_DURATION, AT(grace_ms), ON_BOTH, "TIME", "10s", NULL,
      "time to end in order after SIGTERM"},
     {"key-file", OPT_TEXT, AT(key_file), ON_STANDALONE | ON_KEY, "FILE", NULL, NULL,
-     "key of the Secrets at rest; default: DIR/secrets.key, made at first start"},
+     "key of Secrets at rest; else DIR/secrets.key"},
     {"kubeconfig", OPT_TEXT, AT(kubeconfig), ON_RUN, "FILE", NULL, NULL,
-     "the API to work for; default: the service account of the pod"},
+     "API to work for; else the pod's service account"},
     {"listen", OPT_TEXT, AT(listen), ON_STANDALONE, "HOST:PORT", "127.0.0.1:7443", NULL,
-     "address of the Kubernetes API (TLS); port 0 picks one"},
+     "address of the API; port 0 picks one"},
     {"listen-public", OPT_FLAG, AT(listen_public), ON_STANDALONE, NULL, NULL, NULL,
      "allow --listen on an address that others reach"},
     {"log-format", OPT_CHOICE, AT(log_format), ON_BOTH, "FORM", "auto", option_formats,
@@ -53,20 +55,20 @@ static const struct option options[] = {
     {"log-level", OPT_CHOICE, AT(log_level), ON_BOTH, "LEVEL", "info", option_levels,
      "debug, info, warn or error"},
     {"metrics-listen", OPT_TEXT, AT(metrics_listen), ON_BOTH, "HOST:PORT", NULL, NULL,
-     "serve /metrics, /healthz, /readyz there (plain HTTP)"},
-    {"namespace", OPT_TEXT, AT(ns), ON_BOTH, "NAME", NULL, NULL,
-     "work for this namespace only; default: all"},
+     "plain HTTP: /metrics, /healthz, /readyz"},
+    {"namespace", OPT_NAMESPACE, AT(ns), ON_BOTH, "NAME", NULL, NULL,
+     "work for this namespace only; else for all"},
     {"no-controllers", OPT_FLAG, AT(no_controllers), ON_STANDALONE, NULL, NULL, NULL,
      "serve the API alone"},
     {"no-leader-elect", OPT_FLAG, AT(no_leader_elect), ON_RUN, NULL, NULL, NULL,
-     "work at once, without holding the Lease fairlead"},
+     "work at once, without the Lease fairlead"},
     {"sync", OPT_CHOICE, AT(sync), ON_STANDALONE, "MODE", "full", option_syncs,
-     "full: a write is on disk when answered; normal: power loss may undo the last ones"},
+     "full, or normal: power loss may undo the newest"},
     {"tls-cert", OPT_TEXT, AT(tls_cert), ON_STANDALONE, "FILE", NULL, NULL,
-     "certificate of the API (PEM); default: made and renewed in DIR"},
+     "certificate of the API (PEM); else made in DIR"},
     {"tls-key", OPT_TEXT, AT(tls_key), ON_STANDALONE, "FILE", NULL, NULL, "its key (PEM)"},
     {"write-kubeconfig", OPT_TEXT, AT(write_kubeconfig), ON_STANDALONE, "FILE", NULL, NULL,
-     "write a kubeconfig (0600) there when the API answers; default: DIR/kubeconfig"},
+     "written when the API answers; else DIR/kubeconfig"},
 };
 
 static const struct {
@@ -74,13 +76,12 @@ static const struct {
     enum fl_command command;
     const char *doc;
 } option_commands[] = {
-    {"standalone", FL_CMD_STANDALONE,
-     "serve a Kubernetes API of its own (SQLite) and reconcile: no cluster needed"},
+    {"standalone", FL_CMD_STANDALONE, "serve a Kubernetes API of its own, and reconcile for it"},
     {"run", FL_CMD_RUN, "reconcile for an existing Kubernetes API"},
     {"rotate-key", FL_CMD_ROTATE_KEY,
-     "put a new key before the old ones in the key file; Secrets follow by themselves"},
+     "put a new key before the old ones in the key file of the Secrets"},
     {"version", FL_CMD_VERSION, "print the version"},
-    {"help", FL_CMD_HELP, "print this"},
+    {"help", FL_CMD_HELP, "print this, or the options of a command"},
 };
 
 /* ---- setting ------------------------------------------------------------------------------------------------------ */
@@ -107,6 +108,21 @@ static int option_set_choice(const struct option *o, const char *value, const ch
         fl_buf_fmt(&all, "%s%s", i ? ", " : "", o->choices[i]);
     }
     return fl_fail(err, FL_E_INVALID, "Usage", "%s: '%s' is not one of: %s", from, value, all.data);
+}
+
+static int option_set_duration(const struct option *o, const char *value, char *at,
+                               const char *from, struct fl_err *err)
+{
+    int64_t ms = 0;
+    if (!fl_duration_parse(fl_str_of(value), &ms) || ms < 0) {
+        return fl_fail(err, FL_E_INVALID, "Usage",
+                       "%s: '%s' is not a duration such as 10s, 5m or 1h30m", from, value);
+    }
+    if (ms < PERIOD_MIN_MS && o->type == OPT_PERIOD) {
+        return fl_fail(err, FL_E_INVALID, "Usage", "%s: '%s' is less than 1s", from, value);
+    }
+    memcpy(at, &ms, sizeof(ms));
+    return 0;
 }
 
 /* from: how the user wrote it, for the message: "--listen", "FAIRLEAD_LISTEN", "file.yaml line 3: listen". */
@@ -138,15 +154,18 @@ static int option_set(const struct option *o, const char *value, const char *fro
         memcpy(base, &on, sizeof(on));
         return 0;
     }
-    case OPT_DURATION: {
-        int64_t ms = 0;
-        if (!fl_duration_parse(fl_str_of(value), &ms) || ms < 0) {
-            return fl_fail(err, FL_E_INVALID, "Usage",
-                           "%s: '%s' is not a duration such as 10s, 5m or 1h30m", from, value);
+    case OPT_NAMESPACE: {
+        const char *wrong = fl_name_dns_label(fl_str_of(value));
+        if (wrong) {
+            return fl_fail(err, FL_E_INVALID, "Usage", "%s: '%s' is no namespace: %s", from, value,
+                           wrong);
         }
-        memcpy(base, &ms, sizeof(ms));
+        memcpy(base, &value, sizeof(value));
         return 0;
     }
+    case OPT_DURATION:
+    case OPT_PERIOD:
+        return option_set_duration(o, value, base, from, err);
     }
     return 0;
 }
@@ -217,11 +236,52 @@ static int options_env(char *const *env, struct fl_arena *a, struct fl_options *
     return 0;
 }
 
+static const char *command_name(enum fl_command command)
+{
+    for (size_t i = 0; i < FL_LEN(option_commands); i++) {
+        if (option_commands[i].command == command) {
+            return option_commands[i].name;
+        }
+    }
+    return "";
+}
+
+static void option_commands_of(const struct option *o, struct fl_buf *b)
+{
+    const char *sep = "";
+    for (size_t c = 0; c < FL_LEN(option_commands); c++) {
+        if (o->on & (1U << option_commands[c].command)) {
+            fl_buf_fmt(b, "%s%s", sep, option_commands[c].name);
+            sep = ", ";
+        }
+    }
+}
+
+/* o: NULL, or an option of other commands. */
+static int options_unknown(const struct option *o, struct fl_str name, enum fl_command command,
+                           struct fl_err *err)
+{
+    if (!o) {
+        return fl_fail(err, FL_E_INVALID, "Usage",
+                       "unknown option --%.*s (fairlead %s --help lists them)", FL_STR_ARG(name),
+                       command_name(command));
+    }
+    fl_auto_val(fl_buf) on = FL_BUF_INIT(FL_BUF_ANY);
+    option_commands_of(o, &on);
+    return fl_fail(err, FL_E_INVALID, "Usage", "--%s is an option of %s, not of %s", o->name,
+                   on.data, command_name(command));
+}
+
+static bool options_is_help(const char *arg)
+{
+    return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
+}
+
 static int options_one(int argc, char *const *argv, int *at, struct fl_arena *a,
                        struct fl_options *ret, struct fl_err *err)
 {
     const char *arg = argv[*at];
-    if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
+    if (options_is_help(arg)) {
         ret->help = true;
         return 0;
     }
@@ -233,14 +293,14 @@ static int options_one(int argc, char *const *argv, int *at, struct fl_arena *a,
     bool has_value = fl_str_cut(&value, '=', &name);
     const struct option *o = option_find(name);
     if (!o || !(o->on & (1U << ret->command))) {
-        return fl_fail(err, FL_E_INVALID, "Usage", "unknown option --%.*s (see --help)",
-                       FL_STR_ARG(name));
+        return options_unknown(o, name, ret->command, err);
     }
     const char *from = fl_arena_fmt(a, "--%s", o->name);
     if (o->type == OPT_FLAG) {
         return option_set(o, has_value ? fl_arena_str(a, value) : "true", from, ret, err);
     }
-    if (!has_value && *at + 1 >= argc) {
+    /* A forgotten value would otherwise swallow the next option. */
+    if (!has_value && (*at + 1 >= argc || strncmp(argv[*at + 1], "--", 2) == 0)) {
         return fl_fail(err, FL_E_INVALID, "Usage", "%s needs a value (%s)", from, o->arg);
     }
     return option_set(o, has_value ? fl_arena_str(a, value) : argv[++*at], from, ret, err);
@@ -258,36 +318,55 @@ static int options_flags(int argc, char *const *argv, int first, struct fl_arena
     return 0;
 }
 
-static int options_command(int argc, char *const *argv, struct fl_options *ret, struct fl_err *err)
+static int options_command(const char *name, enum fl_command *ret, struct fl_err *err)
 {
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        ret->command = FL_CMD_HELP;
-        return 0;
-    }
-    if (strcmp(argv[1], "--version") == 0) {
-        ret->command = FL_CMD_VERSION;
-        return 0;
-    }
+    fl_auto_val(fl_buf) all = FL_BUF_INIT(FL_BUF_ANY);
     for (size_t i = 0; i < FL_LEN(option_commands); i++) {
-        if (strcmp(argv[1], option_commands[i].name) == 0) {
-            ret->command = option_commands[i].command;
+        if (strcmp(name, option_commands[i].name) == 0) {
+            *ret = option_commands[i].command;
             return 0;
         }
+        fl_buf_fmt(&all, "%s%s", i ? ", " : "", option_commands[i].name);
     }
-    return fl_fail(err, FL_E_INVALID, "Usage",
-                   "unknown command '%s' (standalone, run, rotate-key, version, help)", argv[1]);
+    return fl_fail(err, FL_E_INVALID, "Usage", "unknown command '%s' (%s)", name, all.data);
+}
+
+/* fairlead | fairlead --help | fairlead help [COMMAND] | fairlead version | fairlead --version */
+static int options_plain(int argc, char *const *argv, struct fl_options *ret, struct fl_err *err)
+{
+    int most = ret->command == FL_CMD_HELP ? 3 : 2;
+    if (argc > 2 && options_is_help(argv[2])) {
+        ret->help = true;
+        return 0;
+    }
+    if (argc > most) {
+        return fl_fail(err, FL_E_INVALID, "Usage", "unexpected argument '%s'", argv[most]);
+    }
+    if (argc == 3) {
+        ret->help = true;
+        return options_command(argv[2], &ret->command, err);
+    }
+    return 0;
 }
 
 int fl_options_parse(int argc, char *const *argv, char *const *env, struct fl_arena *a,
                      struct fl_options *ret, struct fl_err *err)
 {
-    struct fl_options o = {0};
-    int x = options_command(argc, argv, &o, err);
-    if (x < 0 || o.command == FL_CMD_HELP || o.command == FL_CMD_VERSION) {
-        *ret = o;
+    struct fl_options o = {.command = FL_CMD_HELP};
+    int x = 0;
+    if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
+        o.command = FL_CMD_VERSION;
+    } else if (argc >= 2 && !options_is_help(argv[1])) {
+        x = options_command(argv[1], &o.command, err);
+    }
+    if (x == 0 && (o.command == FL_CMD_HELP || o.command == FL_CMD_VERSION)) {
+        x = options_plain(argc, argv, &o, err);
+        if (x == 0) {
+            *ret = o;
+        }
         return x;
     }
-    x = options_defaults(&o, err);
+    x = x < 0 ? x : options_defaults(&o, err);
     /* The file is named by a flag or the environment, but both beat it: so they are read twice. */
     x = x < 0 ? x : options_env(env, a, &o, err);
     x = x < 0 ? x : options_flags(argc, argv, 2, a, &o, err);
@@ -304,6 +383,8 @@ int fl_options_parse(int argc, char *const *argv, char *const *env, struct fl_ar
 
 /* ---- help ---------------------------------------------------------------------------------------------------------- */
 
+#define HELP_COLUMN 30
+
 static void options_help_rows(enum fl_command command, struct fl_buf *b)
 {
     for (size_t i = 0; i < FL_LEN(options); i++) {
@@ -314,7 +395,7 @@ static void options_help_rows(enum fl_command command, struct fl_buf *b)
         size_t start = b->len;
         fl_buf_fmt(b, "  --%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
         size_t used = b->len - start;
-        fl_buf_fmt(b, "%*s%s", used < 28 ? (int)(28 - used) : 1, "", o->doc);
+        fl_buf_fmt(b, "%*s%s", used < HELP_COLUMN ? (int)(HELP_COLUMN - used) : 1, "", o->doc);
         if (o->def) {
             fl_buf_fmt(b, " (%s)", o->def);
         }
@@ -325,16 +406,15 @@ static void options_help_rows(enum fl_command command, struct fl_buf *b)
 void fl_options_help(enum fl_command command, struct fl_buf *b)
 {
     if (command == FL_CMD_HELP || command == FL_CMD_VERSION) {
-        fl_buf_text(b, "fairlead keeps what is outside the cluster as its YAML says.\n\nUsage: "
-                       "fairlead COMMAND [OPTIONS]\n\n");
+        fl_buf_text(b, "fairlead keeps container registries as Kubernetes resources declare.\n\n"
+                       "Usage: fairlead COMMAND [OPTIONS]\n\n");
         for (size_t i = 0; i < FL_LEN(option_commands); i++) {
             fl_buf_fmt(b, "  %-12s %s\n", option_commands[i].name, option_commands[i].doc);
         }
-        fl_buf_text(b,
-                    "\n`fairlead COMMAND --help` lists a command's options. Every option is also "
-                    "an environment variable\n"
-                    "(FAIRLEAD_DATA_DIR) and a key of the file given by --config (data-dir: ...).\n"
-                    "Exit codes: 0 done, 1 failure, 2 usage.\n");
+        fl_buf_text(b, "\n`fairlead COMMAND --help` lists a command's options. Each is also an\n"
+                       "environment variable (FAIRLEAD_DATA_DIR) and a key of the file named by\n"
+                       "--config (data-dir: ...). Flags beat the environment, that beats the "
+                       "file.\n\nExit codes: 0 done, 1 failure, 2 usage.\n");
         return;
     }
     for (size_t i = 0; i < FL_LEN(option_commands); i++) {
@@ -355,13 +435,7 @@ void fl_options_page(struct fl_buf *b)
         const struct option *o = &options[i];
         fl_buf_fmt(b, "| `--%s%s%s` | `%s` | ", o->name, o->arg ? " " : "", o->arg ? o->arg : "",
                    option_env_name(o, a));
-        const char *sep = "";
-        for (size_t c = 0; c < FL_LEN(option_commands); c++) {
-            if (o->on & (1U << option_commands[c].command)) {
-                fl_buf_fmt(b, "%s%s", sep, option_commands[c].name);
-                sep = ", ";
-            }
-        }
+        option_commands_of(o, b);
         fl_buf_fmt(b, " | %s | %s |\n", o->def ? o->def : "", o->doc);
     }
 }
@@ -378,6 +452,11 @@ int fl_options_address(const char *option, const char *text, struct fl_arena *a,
     struct fl_str host = {text, (size_t)(colon - text)};
     if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']') {
         host = (struct fl_str){host.p + 1, host.n - 2};
+    } else if (memchr(host.p, ':', host.n)) {
+        return fl_fail(err, FL_E_INVALID, "Usage",
+                       "--%s: '%s' is not HOST:PORT: an IPv6 address stands in brackets, such as "
+                       "[::1]:7443",
+                       option, text);
     }
     if (host.n == 0) {
         return fl_fail(err, FL_E_INVALID, "Usage",

@@ -54,7 +54,10 @@ static void quoted_string(struct fl_buf *b, const char *s)
         if (ch == '"' || ch == '\\') {
             fl_buf_char(b, '\\');
         }
-        fl_buf_char(b, ch < 0x20 || ch == 0x7f ? '?' : *s);
+        if (ch < 0x20 || ch == 0x7f) {
+            ch = '?';
+        }
+        fl_buf_char(b, (char)ch);
     }
     fl_buf_char(b, '"');
 }

@@ -39,7 +39,13 @@ bool fl_token_read(struct fl_arena *a, const char *text, struct fl_token *ret)
     fl_auto_val(fl_buf) coded = FL_BUF_INIT(TOKEN_MAX);
     fl_auto_val(fl_buf) plain = FL_BUF_INIT(TOKEN_MAX);
     for (const char *p = text; *p && *p != '='; p++) {
-        fl_buf_char(&coded, *p == '-' ? '+' : *p == '_' ? '/' : *p);
+        char c = *p;
+        if (c == '-') {
+            c = '+';
+        } else if (c == '_') {
+            c = '/';
+        }
+        fl_buf_char(&coded, c);
     }
     while (coded.len % 4 != 0) {
         fl_buf_char(&coded, '=');

@@ -13,8 +13,7 @@ static void member(struct fl_buf *b, const char *key, const char *value)
     if (!value) {
         return;
     }
-    char last = b->len > 0 ? b->data[b->len - 1] : '{';
-    if (last != '{') {
+    if (b->len > 0 && b->data[b->len - 1] != '{') {
         fl_buf_char(b, ',');
     }
     fl_buf_json_str(b, fl_str_of(key));

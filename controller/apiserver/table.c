@@ -181,7 +181,10 @@ static void lower_add(struct fl_buf *b, struct fl_str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
-        fl_buf_char(b, c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c);
+        if (c >= 'A' && c <= 'Z') {
+            c = (char)(c - 'A' + 'a');
+        }
+        fl_buf_char(b, c);
     }
 }
 

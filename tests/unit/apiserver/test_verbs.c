@@ -475,6 +475,28 @@ static void test_verbs__metrics_count_requests(void **state)
     assert_non_null(strstr(b.data, "apiserver_storage_size_bytes "));
 }
 
+static void test_verbs__folder_that_cannot_be_used_is_told(void **state)
+{
+    struct api *a = *state;
+    fl_auto_text file = fl_asprintf("%s/fairlead.db", a->dir);
+    struct {
+        const char *name, *dir;
+        enum fl_code code;
+    } rows[] = {
+        {"in use", a->dir, FL_E_EXISTS},
+        {"a file", file, FL_E_UNAVAILABLE},
+    };
+    for (size_t i = 0; i < FL_LEN(rows); i++) {
+        struct fl_apiserver *s = NULL;
+        struct fl_err err = FL_ERR_INIT;
+        struct fl_apiserver_conf conf = {.data_dir = rows[i].dir, .clock = a->clock};
+        int rc = fl_apiserver_open(&conf, &s, &err);
+        if (rc != (int)rows[i].code || s || !err.msg[0]) {
+            fail_msg("%s: %d %s", rows[i].name, rc, err.msg);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -493,6 +515,7 @@ int main(void)
         API_TEST(test_verbs__watch_ends_when_the_server_stops),
         API_TEST(test_verbs__reviews_answer_who_and_whether),
         API_TEST(test_verbs__metrics_count_requests),
+        API_TEST(test_verbs__folder_that_cannot_be_used_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -705,6 +705,80 @@ static void test_writes__unchanged_parts_are_not_judged_again(void **state)
     API_ROWS(a, rows);
 }
 
+/* Threads that change one object without naming versions: none of their changes is lost. */
+
+#define WRITERS 4
+#define WRITES 10
+
+struct writer {
+    struct api *a;
+    int number, failed;
+};
+
+static void *writer_run(void *arg)
+{
+    struct writer *w = arg;
+    for (int i = 0; i < WRITES; i++) {
+        fl_auto_text body =
+            fl_asprintf("{\"metadata\":{\"labels\":{\"w%d-%d\":\"x\"}}}", w->number, i);
+        int status = 409;
+        while (status == 409) { /* the server gives up after ten tries; clients come again */
+            struct reply r = api_ask(w->a, &(struct ask){.method = "PATCH",
+                                                         .path = P_CM "/shared",
+                                                         .type = MERGE,
+                                                         .body = fl_str_of(body)});
+            status = r.res.status;
+            reply_release(&r);
+        }
+        w->failed += status != 200;
+        fl_auto_text own =
+            fl_asprintf("{\"metadata\":{\"name\":\"own%d-%d\"},\"data\":{}}", w->number, i);
+        struct reply r = api_ask(w->a, &(struct ask){.method = "POST",
+                                                     .path = P_CM,
+                                                     .type = "application/json",
+                                                     .body = fl_str_of(own)});
+        w->failed += r.res.status != 201;
+        reply_release(&r);
+    }
+    return NULL;
+}
+
+static void test_writes__parallel_changes_are_all_kept(void **state)
+{
+    struct api *a = *state;
+    static const struct row make[] = {
+        {"make", "POST", P_CM, "{'metadata':{'name':'shared'}}", .status = 201},
+    };
+    struct writer w[WRITERS];
+    pthread_t threads[WRITERS];
+    API_ROWS(a, make);
+    for (int i = 0; i < WRITERS; i++) {
+        w[i] = (struct writer){.a = a, .number = i};
+        fl_thread_start(&threads[i], "writer", writer_run, &w[i]);
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(w[i].failed, 0);
+    }
+    struct reply r = api_ask(a, &(struct ask){.method = "GET", .path = P_CM "/shared"});
+    struct fl_str labels = fl_scan_path(r.text, "metadata.labels"), key, value;
+    size_t at = 0, n = 0;
+    while (fl_scan_next(labels, &at, &key, &value)) {
+        n++;
+    }
+    assert_int_equal(n, WRITERS * WRITES);
+    reply_release(&r);
+    struct reply all = api_ask(a, &(struct ask){.method = "GET", .path = P_CM});
+    struct fl_str items = fl_scan_path(all.text, "items");
+    at = 0;
+    n = 0;
+    while (fl_scan_next(items, &at, &key, &value)) {
+        n++;
+    }
+    assert_int_equal(n, WRITERS * WRITES + 1);
+    reply_release(&all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -726,6 +800,7 @@ int main(void)
         API_TEST(test_writes__secrets_follow_their_rules),
         API_TEST(test_writes__other_built_in_kinds_follow_their_rules),
         API_TEST(test_writes__unchanged_parts_are_not_judged_again),
+        API_TEST(test_writes__parallel_changes_are_all_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@ import json
 import time
 import urllib.request
 
-from rig import BIN, BenchError, Fairlead, Process, cpu_of, free_port, memory_of, wait_for
+from rig import BIN, BenchError, Fairlead, Process, cpu_of, free_port, memory_of, private_of, wait_for
 
 STEPS = ("idle", "cache")
 N_IDLE = 1000
@@ -26,7 +26,7 @@ def settled(process, seconds=60):
 def sizes(process):
     settled(process)
     rss, peak = memory_of(process.pid)
-    return {"rss_mib": rss, "peak_mib": peak}
+    return {"rss_mib": rss, "peak_mib": peak, "private_mib": private_of(process.pid)}
 
 
 def idle(rig, report, runs):
@@ -44,7 +44,8 @@ def idle(rig, report, runs):
         fl = Fairlead(rig, data=fl.data)
         samples[started].append(sizes(fl.process))
         fl.stop()
-    m = report.work("memory", title, samples, [("RSS MiB", "rss_mib"), ("peak MiB", "peak_mib")])
+    m = report.work("memory", title, samples, [("RSS MiB", "rss_mib"), ("peak MiB", "peak_mib"),
+                                               ("of it private", "private_mib")])
     for state in (created, started):
         report.at_most(f"idle memory, {state}", "under 16 MiB RSS", m.get(state, {}).get("rss_mib"), 16, " MiB")
 

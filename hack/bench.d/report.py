@@ -65,9 +65,9 @@ class Report:
         word = UNKNOWN if verdict is None else MET if verdict else MISSED
         self.aims.append({"work": work, "aim": aim, "measured": measured, "verdict": word})
 
-    def at_most(self, work, aim, value, limit, unit=""):
+    def at_most(self, work, aim, value, limit, unit="", note=""):
         known = value is not None and limit is not None
-        self.aim(work, aim, f"{number(value)}{unit} (limit {number(limit)})" if known else "-",
+        self.aim(work, aim, f"{number(value)}{unit} (limit {number(limit)}{note})" if known else "-",
                  value <= limit if known else None)
 
     def at_least(self, work, aim, value, limit, unit=""):

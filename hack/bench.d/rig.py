@@ -53,6 +53,12 @@ def memory_of(pid):
     return tuple(int(re.search(rf"^{key}:\s+(\d+) kB", text, re.M)[1]) / 1024 for key in ("VmRSS", "VmHWM"))
 
 
+def private_of(pid):
+    """MiB that are this process's alone: without the pages of programs and libraries, which others share."""
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(re.search(r"^Private_Dirty:\s+(\d+) kB", text, re.M)[1]) / 1024
+
+
 def forget_peak(pid):
     """Sets VmHWM back to what is resident now (proc(5), clear_refs 5)."""
     pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
@@ -65,21 +71,22 @@ def machine_busy():
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
-class Noise:
-    """Share of the machine that went to processes other than the named ones, and this script."""
+class Beside:
+    """What the servers beside a tool used while it ran, and which share of the machine went to others than them, the
+    tool and this script."""
 
     def __init__(self, pids):
         self.pids = pids
-        self.wall, self.busy, self.own = time.monotonic(), machine_busy(), self._own()
+        self.wall, self.busy = time.monotonic(), machine_busy()
+        self.servers, self.script = self._servers(), time.process_time()
 
-    def _own(self):
-        usage = [cpu_of(p) for p in self.pids] + [time.process_time()]
-        return sum(usage)
+    def _servers(self):
+        return sum(cpu_of(p) for p in self.pids)
 
-    def percent(self, tool_cpu):
-        wall = time.monotonic() - self.wall
-        other = machine_busy() - self.busy - (self._own() - self.own) - tool_cpu
-        return max(0.0, 100 * other / (wall * os.cpu_count()))
+    def took(self, tool_cpu):
+        wall, servers = time.monotonic() - self.wall, self._servers() - self.servers
+        other = machine_busy() - self.busy - servers - (time.process_time() - self.script) - tool_cpu
+        return {"servers_cpu_s": servers, "other_percent": max(0.0, 100 * other / (wall * os.cpu_count()))}
 
 
 def free_port():
@@ -180,7 +187,7 @@ class Rig:
         """Runs a program to its end, or until the URL `ready` answers 200; wall, CPU and peak RSS of its own process."""
         out = self.disk / self.name("usage")
         log = self.disk / self.name("log")
-        noise = Noise(beside)
+        others = Beside(beside)
         with open(log, "wb") as f:
             until = ["--ready", ready] if ready else []
             rc = subprocess.run([BIN / "hack/bench_run", *until, out, *map(str, argv)], stdin=subprocess.DEVNULL, stdout=f,
@@ -189,7 +196,7 @@ class Rig:
             raise BenchError(f"{pathlib.Path(argv[0]).name} failed: {log.read_text(errors='replace')[-1500:]}")
         usage = json.loads(out.read_text())
         return {"wall_s": usage["wall_s"], "cpu_s": usage["cpu_s"], "rss_mib": usage["rss_kib"] / 1024,
-                "ready_s": usage["ready_s"], "other_percent": noise.percent(usage["cpu_s"])}
+                "ready_s": usage["ready_s"], **others.took(usage["cpu_s"])}
 
     def program(self, name, *argv):
         """Runs one of the bench's own programs; what it prints is its result."""
@@ -428,7 +435,7 @@ class Fairlead:
         time.sleep(0.3)
         forget_peak(self.pid)
         idle = memory_of(self.pid)[0]
-        noise = Noise(beside)
+        others = Beside(beside)
         cpu, wall = cpu_of(self.pid), time.monotonic()
         self.kube.patch(f"{path}/{policy}", patch)
         for state in states:
@@ -442,8 +449,7 @@ class Fairlead:
         wall, cpu = time.monotonic() - wall, cpu_of(self.pid) - cpu
         states.close()
         peak = memory_of(self.pid)[1]
-        return {"wall_s": wall, "cpu_s": cpu, "rss_mib": peak, "over_idle_mib": peak - idle,
-                "other_percent": noise.percent(cpu)}
+        return {"wall_s": wall, "cpu_s": cpu, "rss_mib": peak, "over_idle_mib": peak - idle, **others.took(cpu)}
 
     def replicate(self, policy, beside):
         return self.timed(policy, {"spec": {"suspend": False}},

@@ -4,6 +4,8 @@
 #include "base/url.h"
 #include "reconcile/controllers.h"
 
+#define REGISTRY_SUCCEEDED "Succeeded"
+
 static const char *const registry_auth_names[] = {"Anonymous", "Basic", "Bearer"};
 
 static void registry_capability(struct fl_pass *p, struct fl_list *l, bool has, const char *word)
@@ -21,15 +23,26 @@ static void registry_capability(struct fl_pass *p, struct fl_list *l, bool has, 
 }
 
 /* The time stands for the outcome, so that a probe that finds the same again writes nothing. */
-static void registry_outcome(struct fl_pass *p, bool reachable, bool authenticated)
+static void registry_outcome(struct fl_pass *p, bool reachable, bool authenticated,
+                             const char *reason)
 {
     struct fl_registry_status *st = p->status;
+    const struct fl_condition *was = fl_pass_find_condition(p, "Ready");
     if (!st->last_probe_time || st->reachable != reachable || st->authenticated != authenticated ||
-        p->changed) {
+        p->changed || !was || !fl_text_eq(was->reason, reason)) {
         st->last_probe_time = fl_pass_now(p);
     }
     st->reachable = reachable;
     st->authenticated = authenticated;
+}
+
+static struct fl_result registry_failed(struct fl_pass *p, bool reachable, const struct fl_err *err)
+{
+    if (err->code != FL_E_CANCELED) {
+        registry_outcome(p, reachable, false,
+                         err->reason[0] ? err->reason : fl_code_name(err->code));
+    }
+    return fl_failed(err);
 }
 
 static struct fl_result registry_probed(struct fl_pass *p, const struct fl_registry_link *l,
@@ -37,7 +50,8 @@ static struct fl_result registry_probed(struct fl_pass *p, const struct fl_regis
 {
     const struct fl_registry_spec *spec = p->spec;
     struct fl_registry_status *st = p->status;
-    registry_outcome(p, true, spec->secret_ref != NULL && probe->auth != FL_AUTH_ANONYMOUS);
+    registry_outcome(p, true, spec->secret_ref != NULL && probe->auth != FL_AUTH_ANONYMOUS,
+                     REGISTRY_SUCCEEDED);
     st->auth = registry_auth_names[probe->auth];
     st->capabilities = (struct fl_list){0};
     registry_capability(p, &st->capabilities, probe->catalog, "Catalog");
@@ -45,14 +59,15 @@ static struct fl_result registry_probed(struct fl_pass *p, const struct fl_regis
     registry_capability(p, &st->capabilities, probe->referrers, "Referrers");
     if (spec->secret_ref && probe->auth == FL_AUTH_ANONYMOUS) {
         fl_pass_ready(
-            p, "Succeeded",
+            p, REGISTRY_SUCCEEDED,
             "%s is reachable; it asks for no credentials, so those of Secret '%s' are not used",
             l->url, spec->secret_ref->name);
     } else if (st->authenticated) {
-        fl_pass_ready(p, "Succeeded", "%s is reachable and takes the credentials of Secret '%s'",
-                      l->url, spec->secret_ref->name);
+        fl_pass_ready(p, REGISTRY_SUCCEEDED,
+                      "%s is reachable and takes the credentials of Secret '%s'", l->url,
+                      spec->secret_ref->name);
     } else {
-        fl_pass_ready(p, "Succeeded", "%s is reachable without credentials", l->url);
+        fl_pass_ready(p, REGISTRY_SUCCEEDED, "%s is reachable without credentials", l->url);
     }
     return fl_done();
 }
@@ -69,16 +84,12 @@ static struct fl_result registry_reconcile(void *self, struct fl_pass *p)
     }
     fl_auto(fl_registry_link) link = NULL;
     if (fl_remotes_get(self, p, fl_arena_str(p->arena, p->obj->name), &link, &err) < 0) {
-        registry_outcome(p, false, false);
-        return fl_failed(&err);
+        return registry_failed(p, false, &err);
     }
     struct fl_ctx ctx = fl_ctx_timeout(&p->ctx, spec->common.timeout_ms);
     struct fl_registry_probe probe = {0};
     if (link->ops->probe(link->remote, &ctx, &probe, &err) < 0) {
-        if (err.code != FL_E_CANCELED) {
-            registry_outcome(p, err.http_status != 0, false);
-        }
-        return fl_failed(&err);
+        return registry_failed(p, err.http_status != 0, &err);
     }
     return registry_probed(p, link, &probe);
 }

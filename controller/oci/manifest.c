@@ -80,7 +80,7 @@ static int manifest_list(struct fl_arena *a, const struct fl_json *list, struct 
 
 static int manifest_check_count(const struct fl_json *list, const char *what, struct fl_err *err)
 {
-    if (!fl_json_is(list, FL_JSON_ARRAY)) {
+    if (!fl_json_is(list, FL_JSON_ARRAY) && !fl_json_is(list, FL_JSON_NULL)) { /* Go: nil */
         return fl_fail(err, FL_E_BAD_DATA, "ManifestInvalid", "the manifest has no list of %s",
                        what);
     }

@@ -8,7 +8,8 @@
 bool fl_filter_admits(const struct fl_filter *f, struct fl_str name); /* NULL admits all */
 /* True when all includes are literal: no listing is needed. */
 bool fl_filter_literal(const struct fl_filter *f);
-/* The destination repository. INVALID "MappingImpossible" when replace count is larger than the name allows. */
+/* The destination repository. INVALID: "NamespaceReplaceCount" when there is not so much to replace; "MappingImpossible" when what
+ * comes out is no name of a repository. */
 int fl_map_repository(const struct fl_policy_destination *d, const char *source, struct fl_arena *a,
                       const char **ret, struct fl_err *err);
 

@@ -83,7 +83,7 @@ int fl_http_fail(const struct fl_http_resp *r, const struct fl_ctx *ctx, const c
 /* -1 = none */
 int64_t fl_http_retry_after_ms(const struct fl_http_resp *r, const struct fl_ctx *ctx);
 
-/* GET streamed into PUT (or PATCH), in one thread and one multi, through a ring of 256 KiB: no disk, no whole body in
+/* GET streamed into PUT (or PATCH), in one thread and one multi, through a ring of 192 KiB: no disk, no whole body in
  * memory (up to 64 KiB: by way of memory, one after the other). `get` is followed through redirects as above; the upload starts when the source has answered 200. */
 struct fl_http_pipe {
     struct fl_http *from;

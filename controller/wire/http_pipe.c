@@ -9,9 +9,9 @@
 #include "wire/http_priv.h"
 
 enum {
-    RING_LARGE = 256 * 1024,
-    SEND_BATCH = 64 * 1024, /* a paused upload goes on when so much is there */
-    SEND_TURNS = 64,        /* or after so many turns, or when nothing moves */
+    RING_LARGE = 192 * 1024, /* with it ten pipes at once stay under 8 MiB */
+    SEND_BATCH = 64 * 1024,  /* a paused upload goes on when so much is there */
+    SEND_TURNS = 64,         /* or after so many turns, or when nothing moves */
 };
 
 struct pipe {

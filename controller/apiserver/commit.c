@@ -14,17 +14,21 @@ const struct fl_kind *fl_stored_kind(const struct fl_kind *k)
     return k == &fl_kind_event_v1 ? &fl_kind_event : k;
 }
 
-struct fl_json *fl_stored_tree(const struct fl_kind *k, struct fl_str text)
+static int altered(struct fl_err *err)
+{
+    return fl_fail(err, FL_E_BAD_DATA, "StoreAltered",
+                   "what is stored is no object: the database was altered from outside");
+}
+
+int fl_stored_tree(const struct fl_kind *k, struct fl_str text, struct fl_json **ret,
+                   struct fl_err *err)
 {
     fl_auto_val(fl_buf) view = FL_BUF_INIT(FL_BUF_ANY);
-    struct fl_json *tree = NULL;
     if (k == &fl_kind_event_v1) {
         fl_event_view(text, &view);
         text = fl_buf_slice(&view);
     }
-    int rc = fl_json_parse(text, FL_BUF_ANY, &tree, NULL);
-    fl_assert(rc == 0);
-    return tree;
+    return fl_json_parse(text, FL_BUF_ANY, ret, NULL) == 0 ? 0 : altered(err);
 }
 
 void fl_commit_text(const struct fl_kind *k, const struct fl_json *obj, const char *rv,
@@ -98,7 +102,9 @@ int fl_commit_delete(struct fl_apiserver *s, const struct fl_kind *k, struct fl_
                      int64_t expect_rv, struct fl_shared **ret, struct fl_err *err)
 {
     struct fl_str rv = raw_text(text, "metadata.resourceVersion");
-    fl_assert(rv.p && rv.p >= text.p && rv.p + rv.n <= text.p + text.n);
+    if (rv.n == 0) {
+        return altered(err);
+    }
     return write_text(s, FL_STORE_DELETE, fl_stored_kind(k), text, (size_t)(rv.p - text.p), rv.n,
                       expect_rv, ret, err);
 }
@@ -150,10 +156,14 @@ static bool held(const struct fl_kind *k, struct fl_str text)
 static int mark(struct fl_apiserver *s, const struct fl_kind *k, struct fl_str text, int64_t rv,
                 struct fl_shared **ret, struct fl_err *err)
 {
-    fl_auto(fl_json) obj = fl_stored_tree(k, text);
+    fl_auto(fl_json) obj = NULL;
     fl_auto_val(fl_buf) now = FL_BUF_INIT(64);
-    struct fl_json *meta = fl_object_meta(obj);
     int64_t generation = 0;
+    int rc = fl_stored_tree(k, text, &obj, err);
+    struct fl_json *meta = fl_object_meta(obj);
+    if (rc < 0 || !meta) {
+        return rc < 0 ? rc : altered(err);
+    }
     fl_time_fmt(&now, fl_clock_wall_ms(s->clock));
     fl_json_set(meta, "deletionTimestamp", fl_json_str(fl_buf_slice(&now)));
     fl_json_set(meta, "deletionGracePeriodSeconds", fl_json_int(0));

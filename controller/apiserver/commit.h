@@ -7,8 +7,9 @@
 
 /* events.k8s.io events are stored as core events. */
 const struct fl_kind *fl_stored_kind(const struct fl_kind *k);
-/* The tree of a stored text in the words of kind k. The caller's. */
-struct fl_json *fl_stored_tree(const struct fl_kind *k, struct fl_str text);
+/* The tree of a stored text in the words of kind k; *ret is the caller's. BAD_DATA: the store was altered. */
+int fl_stored_tree(const struct fl_kind *k, struct fl_str text, struct fl_json **ret,
+                   struct fl_err *err);
 /* The text that would be stored, with this resourceVersion (NULL: none). */
 void fl_commit_text(const struct fl_kind *k, const struct fl_json *obj, const char *rv,
                     struct fl_buf *out, size_t *ret_split);

@@ -90,12 +90,16 @@ static int finalize(struct fl_apiserver *s, struct fl_str ns, struct fl_err *err
     struct fl_store_key key = {.kind = &fl_kind_namespace, .name = ns};
     fl_auto(fl_shared) text = NULL;
     fl_auto(fl_shared) stored = NULL;
+    fl_auto(fl_json) obj = NULL;
     int64_t rv = 0;
     int rc = fl_store_get(s->store, &key, &text, &rv, err);
     if (rc < 0) {
         return rc == FL_E_NOT_FOUND ? 0 : rc;
     }
-    fl_auto(fl_json) obj = fl_stored_tree(key.kind, fl_shared_str(text));
+    rc = fl_stored_tree(key.kind, fl_shared_str(text), &obj, err);
+    if (rc < 0) {
+        return rc;
+    }
     bool had = fl_json_len(fl_json_get(fl_object_get(obj, "spec"), "finalizers")) > 0;
     fl_json_del(obj, "spec");
     bool due = fl_delete_due(key.kind, obj);

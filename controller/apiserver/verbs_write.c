@@ -157,7 +157,7 @@ static int load(struct fl_call *c, struct update *u, struct fl_err *err)
     fl_shared_free(fl_take(u->text));
     int rc = fl_store_get(c->s->store, &key, &u->text, &u->rv, err);
     if (rc == 0) {
-        u->old = fl_stored_tree(c->kind, fl_shared_str(u->text));
+        rc = fl_stored_tree(c->kind, fl_shared_str(u->text), &u->old, err);
     }
     return rc;
 }
@@ -275,6 +275,7 @@ static void update_loop(struct fl_call *c, const struct fl_json *sent)
     bool conditional = names_rv(sent);
     bool needs_rv =
         (c->kind->flags & FL_KIND_CUSTOM) != 0 && !(c->kind->flags & FL_KIND_NO_RV_ON_PUT);
+    size_t warned = c->n_warnings; /* by what decoded the body, once */
     for (int i = 0; i < UPDATE_TRIES; i++) {
         update_auto u = {.obj = fl_json_copy(sent)};
         struct fl_err err = FL_ERR_INIT;
@@ -287,7 +288,7 @@ static void update_loop(struct fl_call *c, const struct fl_json *sent)
             answer_load(c, rc, &err);
             return;
         }
-        c->n_warnings = 0;
+        c->n_warnings = warned;
         if (!agrees(c, &u, needs_rv) || !fl_admit_update(c, &u.obj, u.old) ||
             replace(c, &u) != FL_E_CONFLICT) {
             return;

@@ -290,6 +290,13 @@ static void test_writes__unknown_and_duplicate_fields_are_told_as_asked(void **s
          .want = {"strict decoding error: unknown field \\'spec.bogus\\'", "patch: Invalid value"}},
         {"a patch, warned", "PATCH", P_REG "/a", "{'spec':{'bogus':1}}", .type = MERGE,
          .status = 200, .want = {"unknown field \\'spec.bogus\\'"}, .not = "'bogus'"},
+        {"a put, warned", "PUT", P_CM "/w", "{'metadata':{'name':'w'},'bogus':1}", .status = 404},
+        {"made for it", "POST", P_CM, "{'metadata':{'name':'w'}}", .status = 201},
+        {"now warned", "PUT", P_CM "/w", "{'metadata':{'name':'w'},'bogus':1,'data':{'k':'v'}}",
+         .status = 200, .want = {"unknown field \\'bogus\\'", "'k':'v'"}},
+        {"and refused", "PUT", P_CM "/w?fieldValidation=Strict",
+         "{'metadata':{'name':'w'},'bogus':1}", .status = 400,
+         .want = {"strict decoding error: unknown field \\'bogus\\'"}},
         {"no such way", "POST", P_REG "?fieldValidation=Maybe", REG("z", ""), .status = 422,
          .want = {"CreateOptions.meta.k8s.io \\'\\' is invalid: fieldValidation: Unsupported "
                   "value: \\'Maybe\\'"}},
@@ -705,6 +712,29 @@ static void test_writes__unchanged_parts_are_not_judged_again(void **state)
     API_ROWS(a, rows);
 }
 
+/* A row that somebody changed by hand is told, and does not end the server. */
+static void test_writes__altered_store_is_an_error(void **state)
+{
+    struct api *a = *state;
+    fl_auto(fl_shared) text = NULL;
+    struct fl_err err = FL_ERR_INIT;
+    struct fl_store_write w = {
+        .op = FL_STORE_CREATE,
+        .key = {&fl_kind_config_map, FL_STR("default"), FL_STR("broken")},
+        .before = FL_STR("{\"metadata\":{\"finalizers\":[\"a.b/c\""),
+        .after = FL_STR(""),
+    };
+    static const struct row rows[] = {
+        {"patch", "PATCH", P_CM "/broken", "{}", .type = MERGE, .status = 500,
+         .want = {"InternalError", "altered"}},
+        {"put", "PUT", P_CM "/broken", "{}", .status = 500},
+        {"delete", "DELETE", P_CM "/broken", .status = 500},
+        {"others work", "POST", P_CM, "{'metadata':{'name':'fine'}}", .status = 201},
+    };
+    assert_int_equal(fl_store_write(a->s->store, &w, &text, NULL, &err), 0);
+    API_ROWS(a, rows);
+}
+
 /* Threads that change one object without naming versions: none of their changes is lost. */
 
 #define WRITERS 4
@@ -800,6 +830,7 @@ int main(void)
         API_TEST(test_writes__secrets_follow_their_rules),
         API_TEST(test_writes__other_built_in_kinds_follow_their_rules),
         API_TEST(test_writes__unchanged_parts_are_not_judged_again),
+        API_TEST(test_writes__altered_store_is_an_error),
         API_TEST(test_writes__parallel_changes_are_all_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

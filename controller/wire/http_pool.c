@@ -130,6 +130,7 @@ CURLcode http_ssl_ctx(CURL *easy, void *ssl_ctx, void *arg)
     return CURLE_OK;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's signature */
 static int no_password(char *buf, int size, int writing, void *arg)
 {
     (void)buf;

@@ -110,10 +110,10 @@ int http_slot_take(struct fl_http *h, const struct fl_http *guest, const struct 
 void http_slot_give(struct fl_http *h, struct http_slot *slot);
 int http_permit_take(struct fl_http *h, const struct fl_ctx *ctx, struct fl_err *err);
 void http_permit_give(struct fl_http *h);
-CURLcode http_ssl_ctx(CURL *easy, void *ssl_ctx, void *x);
+CURLcode http_ssl_ctx(CURL *easy, void *ssl_ctx, void *arg);
 
 /* http_reach.c */
-curl_socket_t http_open_socket(void *x, curlsocktype purpose, struct curl_sockaddr *addr);
+curl_socket_t http_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *addr);
 
 /* http_xfer.c: one transfer on one handle */
 int http_req_check(const struct fl_http_req *req, struct fl_err *err);

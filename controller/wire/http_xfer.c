@@ -162,6 +162,7 @@ static void head_line(struct fl_buf *b, struct fl_str line)
     fl_buf_char(b, '\n');
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): libcurl's signature */
 static size_t on_header(char *p, size_t size, size_t count, void *arg)
 {
     struct http_xfer *x = arg;
@@ -226,6 +227,7 @@ static bool collect(struct http_xfer *x, struct fl_str piece)
     return true;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): libcurl's signature */
 static size_t on_body(char *p, size_t size, size_t count, void *arg)
 {
     struct http_xfer *x = arg;

@@ -53,9 +53,11 @@ void fl_pass_decode(struct fl_pass *p, const struct fl_obj *o, const void **ret_
 {
     const void *spec = NULL;
     void *status = NULL;
-    if (engine_decode(o->kind, o->text, p->arena, &spec, &status, NULL, NULL) < 0) {
+    const void **want_spec = ret_spec ? &spec : NULL;
+    void **want_status = ret_status ? &status : NULL;
+    if (engine_decode(o->kind, o->text, p->arena, want_spec, want_status, NULL, NULL) < 0) {
         /* It was checked when it came; what cannot be read all the same reads as empty. */
-        (void)engine_decode(o->kind, FL_STR("{}"), p->arena, &spec, &status, NULL, NULL);
+        (void)engine_decode(o->kind, FL_STR("{}"), p->arena, want_spec, want_status, NULL, NULL);
     }
     if (ret_spec) {
         *ret_spec = spec;

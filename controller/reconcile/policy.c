@@ -4,12 +4,14 @@
 #include "api/scheme.h"
 #include "api/v1alpha1/replication_execution.h"
 #include "base/map.h"
-#include "base/num.h"
+#include "base/url.h"
 #include "engine/par.h"
 #include "reconcile/controllers.h"
 #include "reconcile/mapping.h"
+#include "reconcile/policy_runs.h"
 
 #define POLICY_HEAD_THREADS 8
+#define POLICY_SOON_MS 500
 #define POLICY_PLAN_MAX 200
 
 enum policy_verdict {
@@ -37,6 +39,7 @@ struct policy_view {
     struct policy_tag *tags;
     size_t n;
     size_t repositories;
+    bool same_place;       /* two Registries, one address */
     struct fl_lock lock;   /* guards what follows, while tags are compared in parallel */
     struct fl_err problem; /* first that concerns one repository or tag; the others go on */
     size_t problems;
@@ -69,7 +72,43 @@ static bool policy_is_stopped(struct policy_view *v)
     return v->systemic.code != FL_OK;
 }
 
+/* A name that is given twice is one. */
+static bool policy_repeated(const char *const *v, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(v[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- observe: repositories and tags ------------------------------------------------------------------------- */
+
+static bool policy_same_place(const char *a, const char *b)
+{
+    struct fl_url x;
+    struct fl_url y;
+    if (fl_url_parse(fl_str_of(a), &x, NULL) < 0 || fl_url_parse(fl_str_of(b), &y, NULL) < 0) {
+        return false;
+    }
+    while (fl_str_ends(x.path, "/")) {
+        x.path.n--;
+    }
+    while (fl_str_ends(y.path, "/")) {
+        y.path.n--;
+    }
+    return fl_url_same_origin(&x, &y) && fl_str_eq(x.path, y.path);
+}
+
+/* Within one registry what lies under the destination's namespace are copies: copied again, they would be more with each
+ * run. */
+static bool policy_is_own_copy(const struct policy_view *v, const char *repo)
+{
+    const char *ns = v->spec->destination->namespace_;
+    size_t n = ns ? strlen(ns) : 0;
+    return v->same_place && n > 0 && strncmp(repo, ns, n) == 0 && repo[n] == '/';
+}
 
 static int policy_list_repositories(struct policy_view *v, const char *const **ret, size_t *ret_n,
                                     struct fl_err *err)
@@ -78,7 +117,8 @@ static int policy_list_repositories(struct policy_view *v, const char *const **r
     const struct fl_filter *f = v->spec->repositories;
     const char *const *all;
     size_t n;
-    if (fl_filter_literal(f)) {
+    bool literal = fl_filter_literal(f);
+    if (literal) {
         all = f->include.v;
         n = f->include.n;
     } else {
@@ -91,7 +131,8 @@ static int policy_list_repositories(struct policy_view *v, const char *const **r
     const char **out = fl_arena_array(p->arena, n ? n : 1, sizeof(*out));
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
-        if (fl_filter_admits(f, fl_str_of(all[i]))) {
+        if (fl_filter_admits(f, fl_str_of(all[i])) && !policy_is_own_copy(v, all[i]) &&
+            !(literal && policy_repeated(all, i, all[i]))) {
             out[kept++] = all[i];
         }
     }
@@ -115,7 +156,7 @@ static int policy_list_tags(struct policy_view *v, const char *repo, const char 
     if (fl_filter_literal(f)) {
         const char *const *names = f->include.v;
         for (size_t i = 0; i < f->include.n; i++) {
-            if (fl_filter_admits(f, fl_str_of(names[i]))) {
+            if (fl_filter_admits(f, fl_str_of(names[i])) && !policy_repeated(names, i, names[i])) {
                 policy_add_tag(v, repo, destination, &(struct fl_tag){.name = names[i]});
             }
         }
@@ -154,6 +195,16 @@ static void policy_map(struct policy_view *v, const char *const *repos, size_t n
             continue;
         }
         struct fl_str key = fl_str_of(destinations[i]);
+        if (v->same_place && fl_str_is(key, repos[i])) {
+            fl_fail(&err, FL_E_INVALID, "SamePlace",
+                    "Registries '%s' and '%s' are one place (%s), and '%s' would be copied onto "
+                    "itself: set spec.destination.namespace, or another destination",
+                    v->spec->source->registry, v->spec->destination->registry, v->to->url,
+                    repos[i]);
+            policy_problem(v, &err);
+            destinations[i] = NULL;
+            continue;
+        }
         const char **first = fl_map_get(taken, key);
         if (!first) {
             fl_map_set(taken, key, &destinations[i]);
@@ -249,6 +300,28 @@ static void policy_judge_one(void *arg, size_t i)
     }
 }
 
+/* Somebody has named both, and nothing is there: more likely a slip than a wish. Where one of several tags exists, or the
+ * repositories are found by pattern, a tag that is missing is as good as one that was removed. */
+static void policy_find_absent(struct policy_view *v)
+{
+    if (!fl_filter_literal(v->spec->repositories) || !fl_filter_literal(v->spec->tags)) {
+        return;
+    }
+    for (size_t i = 0, end = 0; i < v->n; i = end) {
+        size_t gone = 0;
+        for (end = i; end < v->n && v->tags[end].source == v->tags[i].source; end++) {
+            gone += v->tags[end].verdict == VERDICT_GONE ? 1 : 0;
+        }
+        if (gone == end - i) {
+            struct fl_err err = FL_ERR_INIT;
+            fl_fail(&err, FL_E_NOT_FOUND, "TagNotFound",
+                    "none of the tags that spec.tags names is in repository '%s' at the source %s",
+                    v->tags[i].source, v->from->url);
+            policy_problem(v, &err);
+        }
+    }
+}
+
 /* ---- report ------------------------------------------------------------------------------------------------ */
 
 static size_t policy_count(const struct policy_view *v, enum policy_verdict verdict)
@@ -316,70 +389,6 @@ static void policy_write_counts(struct policy_view *v, struct fl_replication_pol
 
 /* ---- executions ---------------------------------------------------------------------------------------------- */
 
-struct policy_run {
-    struct fl_obj *obj; /* NULL: none */
-    const struct fl_replication_execution_status *status;
-    const struct fl_replication_execution_spec *spec;
-};
-
-static bool policy_phase_final(int phase)
-{
-    return phase == FL_PHASE_SUCCEEDED || phase == FL_PHASE_FAILED || phase == FL_PHASE_STOPPED;
-}
-
-static int64_t policy_run_number(struct fl_pass *p, struct fl_str name)
-{
-    struct fl_str prefix = p->obj->name;
-    int64_t n = 0;
-    if (name.n <= prefix.n + 1 || memcmp(name.p, prefix.p, prefix.n) != 0 ||
-        name.p[prefix.n] != '-') {
-        return 0;
-    }
-    return fl_num_i64((struct fl_str){name.p + prefix.n + 1, name.n - prefix.n - 1}, &n) ? n : 0;
-}
-
-/* The newest execution of this policy (by number), and whether one is not final yet. */
-static struct policy_run policy_newest_run(struct fl_pass *p, size_t *ret_finished)
-{
-    struct fl_obj **owned = NULL;
-    size_t n = fl_pass_owned(p, &fl_kind_replication_execution, &owned);
-    struct policy_run newest = {0};
-    int64_t best = -1;
-    *ret_finished = 0;
-    for (size_t i = 0; i < n; i++) {
-        const void *spec = NULL;
-        const void *status = NULL;
-        fl_pass_decode(p, owned[i], &spec, &status);
-        const struct fl_replication_execution_status *st = status;
-        bool final = policy_phase_final(st->phase);
-        *ret_finished += final ? 1 : 0;
-        int64_t number = policy_run_number(p, owned[i]->name);
-        bool newest_is_final = newest.obj && policy_phase_final(newest.status->phase);
-        if (!newest.obj || (newest_is_final && !final) ||
-            (newest_is_final == final && number > best)) {
-            newest = (struct policy_run){.obj = owned[i], .status = status, .spec = spec};
-            best = number;
-        }
-    }
-    return newest;
-}
-
-static void policy_prune_history(struct fl_pass *p, size_t finished)
-{
-    const struct fl_replication_policy_spec *spec = p->spec;
-    struct fl_obj **owned = NULL;
-    size_t n = fl_pass_owned(p, &fl_kind_replication_execution, &owned);
-    for (size_t i = 0; i < n && finished > (size_t)spec->history_limit; i++) {
-        const void *status = NULL;
-        fl_pass_decode(p, owned[i], NULL, &status);
-        const struct fl_replication_execution_status *st = status;
-        struct fl_err err = FL_ERR_INIT;
-        if (policy_phase_final(st->phase) && fl_pass_delete(p, owned[i], &err) == 0) {
-            finished--;
-        }
-    }
-}
-
 static struct fl_list policy_items(const struct policy_view *v)
 {
     size_t max = v->n < FL_EXECUTION_ITEMS_MAX ? v->n : FL_EXECUTION_ITEMS_MAX;
@@ -397,41 +406,18 @@ static struct fl_list policy_items(const struct policy_view *v)
     return (struct fl_list){items, n};
 }
 
-/* The name carries the number of the run, so that a crash between the create and the status finds the execution again
- * instead of making a second one. */
 static int policy_start_run(struct policy_view *v, struct fl_err *err)
 {
-    struct fl_pass *p = v->p;
-    struct fl_replication_policy_status *st = p->status;
-    const struct fl_replication_execution_spec run = {
-        .policy = fl_arena_str(p->arena, p->obj->name),
+    struct fl_replication_execution_spec run = {
+        .policy = fl_arena_str(v->p->arena, v->p->obj->name),
         .source = v->spec->source->registry,
         .destination = v->spec->destination->registry,
-        .trigger = p->requested ? FL_TRIGGER_REQUEST
-                   : p->changed ? FL_TRIGGER_CHANGE
-                                : FL_TRIGGER_INTERVAL,
         .override = v->spec->override,
         .concurrency = v->spec->concurrency,
         .timeout_ms = v->spec->common.timeout_ms,
         .items = policy_items(v),
     };
-    int64_t number = st->run_number + 1;
-    const char *name = fl_arena_fmt(p->arena, "%s-%lld", run.policy, (long long)number);
-    const char *const labels[] = {"fairlead.dev/policy",
-                                  strlen(run.policy) <= 63 ? run.policy : NULL, NULL};
-    int r = fl_pass_create(p, &fl_kind_replication_execution, name, &run, labels[1] ? labels : NULL,
-                           err);
-    if (r < 0 && r != FL_E_EXISTS) {
-        return r;
-    }
-    st->run_number = number;
-    st->last_execution = name;
-    st->last_execution_phase = fl_phase_names[FL_PHASE_PENDING];
-    if (r == 0) {
-        fl_pass_event(p, "Normal", "ReplicationStarted", "%s copies %zu tags from %s to %s", name,
-                      run.items.n, run.source, run.destination);
-    }
-    return 0;
+    return fl_policy_runs_start(v->p, &run, err);
 }
 
 /* ---- the pass ------------------------------------------------------------------------------------------------ */
@@ -456,33 +442,15 @@ static bool policy_registry_ready(struct fl_pass *p, const char *field, const ch
     return false;
 }
 
-/* After a run that did not succeed the next one waits for the clock, a request or a change: a failure is not repeated in a
- * tight loop. Returns the milliseconds to wait, 0 = go on. */
-static int64_t policy_cooldown(struct fl_pass *p, const struct policy_run *run)
-{
-    int64_t done = 0;
-    if (!run->obj || run->status->phase == FL_PHASE_SUCCEEDED || p->requested || p->changed ||
-        !run->status->completion_time ||
-        !fl_time_parse(fl_str_of(run->status->completion_time), &done)) {
-        return 0;
-    }
-    if (p->common->interval_ms == 0) {
-        return FL_NEVER;
-    }
-    int64_t left = done + p->common->interval_ms - fl_clock_wall_ms(p->ctx.clock);
-    /* A clock that was set back does not stretch the wait beyond one interval. */
-    return left > p->common->interval_ms ? p->common->interval_ms : left > 0 ? left : 0;
-}
-
-static struct fl_result policy_cooling(struct fl_pass *p, const struct policy_run *run,
+static struct fl_result policy_cooling(struct fl_pass *p, const struct fl_policy_run *run,
                                        int64_t left)
 {
     const struct fl_replication_execution_status *st = run->status;
     fl_pass_not_ready(
         p, st->phase == FL_PHASE_STOPPED ? "ReplicationStopped" : "ReplicationFailed",
         "%.*s: %lld of %lld tags were not copied (kubectl describe rx %.*s says why); the next run "
-        "starts on the "
-        "interval, on a change, or at once with the annotation " FL_ANNOTATION_REQUESTED,
+        "starts on the interval, on a change, or at once with the "
+        "annotation " FL_ANNOTATION_REQUESTED,
         FL_STR_ARG(run->obj->name), (long long)(st->total - st->succeeded - st->skipped),
         (long long)st->total, FL_STR_ARG(run->obj->name));
     return left == FL_NEVER ? fl_wait_event() : fl_again_after(left);
@@ -494,7 +462,12 @@ static struct fl_result policy_conclude(struct policy_view *v)
     struct fl_replication_policy_status *st = p->status;
     if (st->backlog > 0 && v->spec->common.mode == FL_MODE_APPLY) {
         struct fl_err err = FL_ERR_INIT;
-        if (policy_start_run(v, &err) < 0) {
+        int r = policy_start_run(v, &err);
+        if (r == FL_E_EXISTS) {
+            p->deferred = true;
+            return fl_again_after(POLICY_SOON_MS);
+        }
+        if (r < 0) {
             return fl_failed(&err);
         }
         fl_pass_progress(p, "Replicating", "%s copies %lld tags", st->last_execution,
@@ -537,34 +510,51 @@ static struct fl_result policy_compare(struct policy_view *v)
     if (v->systemic.code != FL_OK) {
         return fl_failed(&v->systemic);
     }
+    policy_find_absent(v);
     policy_write_counts(v, v->p->status);
     return policy_conclude(v);
+}
+
+static void policy_note_run(struct fl_replication_policy_status *st,
+                            const struct fl_policy_run *run, struct fl_pass *p)
+{
+    st->last_execution = fl_arena_str(p->arena, run->obj->name);
+    st->last_execution_phase =
+        fl_phase_names[run->status->phase < 0 ? FL_PHASE_PENDING : run->status->phase];
+    st->run_number = run->number > st->run_number ? run->number : st->run_number;
+    if (run->status->completion_time) {
+        st->common.last_run_time = run->status->completion_time;
+    }
+}
+
+/* A request or a change meanwhile is handled after it, by a comparison of its own. */
+static struct fl_result policy_running(struct fl_pass *p, const struct fl_policy_run *run)
+{
+    const void *any = NULL;
+    fl_pass_decode(p, run->obj, &any, NULL);
+    const struct fl_replication_execution_spec *spec = any;
+    p->deferred = true;
+    fl_pass_progress(p, "Replicating", "%.*s copies %zu tags", FL_STR_ARG(run->obj->name),
+                     spec->items.n);
+    return fl_wait_event();
 }
 
 static struct fl_result policy_reconcile(void *self, struct fl_pass *p)
 {
     const struct fl_replication_policy_spec *spec = p->spec;
     struct fl_replication_policy_status *st = p->status;
-    size_t finished = 0;
-    struct policy_run run = policy_newest_run(p, &finished);
-    if (run.obj) {
-        st->last_execution = fl_arena_str(p->arena, run.obj->name);
-        st->last_execution_phase =
-            fl_phase_names[run.status->phase < 0 ? FL_PHASE_PENDING : run.status->phase];
-        int64_t number = policy_run_number(p, run.obj->name);
-        st->run_number = number > st->run_number ? number : st->run_number;
+    struct fl_policy_runs runs = fl_policy_runs_list(p);
+    const struct fl_policy_run *run = runs.newest;
+    if (run) {
+        policy_note_run(st, run, p);
     }
-    policy_prune_history(p, finished);
-    if (run.obj && !policy_phase_final(run.status->phase)) {
-        p->requested =
-            NULL; /* a request during a run is handled after it, by a comparison of its own */
-        fl_pass_progress(p, "Replicating", "%s copies %zu tags", st->last_execution,
-                         run.spec->items.n);
-        return fl_wait_event();
+    fl_policy_runs_prune(p, &runs);
+    if (run && !fl_policy_run_final(run)) {
+        return policy_running(p, run);
     }
-    int64_t left = policy_cooldown(p, &run);
+    int64_t left = fl_policy_runs_wait(p, run);
     if (left > 0) {
-        return policy_cooling(p, &run, left);
+        return policy_cooling(p, run, left);
     }
     struct fl_err err = FL_ERR_INIT;
     if (!policy_registry_ready(p, "spec.source.registry", spec->source->registry, &err) ||
@@ -582,6 +572,7 @@ static struct fl_result policy_reconcile(void *self, struct fl_pass *p)
                             .spec = spec,
                             .from = from,
                             .to = to,
+                            .same_place = policy_same_place(from->url, to->url),
                             .problem = FL_ERR_INIT,
                             .systemic = FL_ERR_INIT};
     fl_lock_init(&v.lock, "policy", FL_RANK_CONTROLLER);

@@ -2,6 +2,7 @@
 """Images from registry to registry: what a copy, a comparison and a shared blob cost."""
 import json
 import os
+import urllib.request
 
 from rig import MIB, Beside, BenchError, Fairlead, Registry, gzip_like, rotated
 
@@ -166,20 +167,27 @@ def cold_small(rig, report, copiers, count):
 
 
 def streams(rig, report, copiers, count):
-    """All layers of the image at once."""
-    title = "Memory of a copy of 10 streams of 50 MiB"
+    """A new process each time: what an earlier copy left on the heap would count as idle. The sink tells how many blobs
+    really came at a time."""
+    title = f"Memory of a copy of {N_BIG} streams of {BIG_BYTES // MIB} MiB, into the sink"
 
     def one(_):
-        target = Registry(rig, "target")
+        process, port = rig.server("bench_sink")
+        fl = Fairlead(rig)
+        fl.registry("source", copiers.source.host, maxConcurrent=32)
         try:
-            return copiers.by_fairlead([BIG], target.host, (copiers.source.pid, target.pid), maxConcurrent=16,
-                                       concurrency=8)
+            took = Copiers(rig, copiers.source, fl).by_fairlead(
+                [BIG], f"127.0.0.1:{port}", (copiers.source.pid, process.pid), maxConcurrent=32, concurrency=16)
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/bench") as answer:
+                return dict(took, **json.load(answer))
         finally:
-            target.stop()
+            fl.stop()
+            process.stop()
     samples = rounds(rig, report, copiers, title, ["fairlead"], count, one)
-    m = report.work("copy", title, samples, USAGE)
-    report.at_most("copy memory, 10 streams", "at most 8 MiB over idle", m.get("fairlead", {}).get("over_idle_mib"), 8,
-                   " MiB")
+    m = report.work("copy", title, samples, [("streams", "streams")] + USAGE)
+    ours = m.get("fairlead", {})
+    report.at_most(f"copy memory, {ours.get('streams', 0):.0f} streams", "at most 8 MiB over idle",
+                   ours.get("over_idle_mib"), 8, " MiB")
 
 
 def bound(took):

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A registry that takes every upload and hashes none: what a copier costs without the target's own work. Blobs are
- * dropped, manifests kept, so that a copier may look at what it pushed. Prints its port. Source of the answers: OCI
+ * dropped, manifests kept, so that a copier may look at what it pushed. /bench tells how many blobs came at a time at most.
+ * Prints its port. Source of the answers: OCI
  * distribution-spec, pushing blobs and manifests. */
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -17,6 +19,7 @@ struct kept {
     char digest[80];
 };
 
+static atomic_int coming, coming_peak;
 static struct kept *all;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -85,6 +88,24 @@ static struct fl_str repo_of(struct fl_str path, const char *part)
     return path;
 }
 
+static bool drop_blob(struct tiny_req *r)
+{
+    int now = atomic_fetch_add(&coming, 1) + 1;
+    int peak = atomic_load(&coming_peak);
+    while (now > peak && !atomic_compare_exchange_weak(&coming_peak, &peak, now)) {
+    }
+    bool whole = tiny_body(r, NULL);
+    atomic_fetch_sub(&coming, 1);
+    return whole;
+}
+
+static void serve_peak(struct tiny_req *r)
+{
+    char body[40];
+    int n = snprintf(body, sizeof(body), "{\"streams\": %d}", atomic_load(&coming_peak));
+    tiny_answer(r, 200, "Content-Type: application/json\r\n", (struct fl_str){body, (size_t)n});
+}
+
 static void put_blob(struct tiny_req *r)
 {
     struct fl_str digest = FL_STR("");
@@ -93,7 +114,7 @@ static void put_blob(struct tiny_req *r)
     /* The colon may come as %3A. */
     struct fl_str hex = digest.n > 64 ? (struct fl_str){digest.p + digest.n - 64, 64} : digest;
     (void)snprintf(plain, sizeof(plain), "sha256:%.*s", FL_STR_ARG(hex));
-    if (!tiny_body(r, NULL)) {
+    if (!drop_blob(r)) {
         return;
     }
     struct fl_str repo = repo_of(r->path, "/blobs/uploads/");
@@ -153,6 +174,8 @@ static void handle(struct tiny_req *r)
         put_manifest(r);
     } else if (has(r->path, "/manifests/") || has(r->path, "/blobs/")) {
         answer_kept(r);
+    } else if (fl_str_is(r->path, "/bench")) {
+        serve_peak(r);
     } else if (fl_str_is(r->path, "/v2/")) {
         tiny_answer(r, 200, "Docker-Distribution-Api-Version: registry/2.0\r\n", FL_STR("{}"));
     } else if (fl_str_is(r->path, "/v2/_catalog")) {

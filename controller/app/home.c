@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/names.h"
 #include "base/text.h"
 #include "wire/crypt.h"
@@ -21,8 +22,15 @@ void fl_home_release(struct fl_home *h)
     fl_buf_release(&h->ca_pem);
 }
 
+/* With those above it, which may be read by all. */
 static int home_folder(const char *dir, struct fl_err *err)
 {
+    fl_auto_text above = fl_strdup(dir);
+    for (char *c = above + 1; (c = strchr(c, '/')) != NULL; c++) {
+        *c = '\0';
+        (void)mkdir(above, 0755); /* whether it is there is seen at the last one */
+        *c = '/';
+    }
     if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
         fl_file_fail(errno, "make the data folder", dir, err);
         return fl_wrap(err, "--data-dir");
@@ -73,21 +81,19 @@ static int home_token(struct fl_arena *a, const struct fl_options *o, struct fl_
 
 static int home_given_cert(const struct fl_options *o, struct fl_home *h, struct fl_err *err)
 {
-    if (!o->tls_cert || !o->tls_key) {
-        return fl_fail(err, FL_E_INVALID, "Usage", "--tls-cert and --tls-key go together");
+    fl_assert(o->tls_cert && o->tls_key); /* fl_options_parse */
+    if (fl_file_read(o->tls_cert, HOME_FILE_MAX, &h->cert_pem, err) < 0) {
+        return fl_wrap(err, "--tls-cert");
     }
-    int x = fl_file_read(o->tls_cert, HOME_FILE_MAX, &h->cert_pem, err);
-    if (x == 0) {
-        x = fl_file_read(o->tls_key, HOME_FILE_MAX, &h->key_pem, err);
+    if (fl_file_read(o->tls_key, HOME_FILE_MAX, &h->key_pem, err) < 0) {
+        return fl_wrap(err, "--tls-key");
     }
-    if (x == 0 && fl_cert_check(h->cert_pem.data, h->key_pem.data, err) < 0) {
-        x = fl_wrap(err, "--tls-cert %s, --tls-key %s", o->tls_cert, o->tls_key);
+    if (fl_cert_check(h->cert_pem.data, h->key_pem.data, err) < 0) {
+        return fl_wrap(err, "--tls-cert %s, --tls-key %s", o->tls_cert, o->tls_key);
     }
     /* A certificate that stands for itself is what clients trust; one under a public CA is trusted all the same. */
-    if (x == 0) {
-        fl_buf_str(&h->ca_pem, fl_buf_slice(&h->cert_pem));
-    }
-    return x;
+    fl_buf_str(&h->ca_pem, fl_buf_slice(&h->cert_pem));
+    return 0;
 }
 
 /* The kept certificate is used while it lasts and names the address that is listened on. */

@@ -1,11 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/options.h"
 
+#include <arpa/inet.h>
+
+#include "base/mem.h"
 #include "base/names.h"
 #include "base/num.h"
 #include "wire/conf.h"
 
-enum option_type { OPT_TEXT, OPT_FLAG, OPT_DURATION, OPT_CHOICE, OPT_NAMESPACE, OPT_PERIOD };
+enum option_type {
+    OPT_TEXT,
+    OPT_FLAG,
+    OPT_DURATION,
+    OPT_CHOICE,
+    OPT_NAMESPACE,
+    OPT_PERIOD,
+    OPT_ADDRESS
+};
 
 enum {
     ON_STANDALONE = 1 << FL_CMD_STANDALONE,
@@ -46,7 +57,7 @@ static const struct option options[] = {
      "key of Secrets at rest; else DIR/secrets.key"},
     {"kubeconfig", OPT_TEXT, AT(kubeconfig), ON_RUN, "FILE", NULL, NULL,
      "API to work for; else the pod's service account"},
-    {"listen", OPT_TEXT, AT(listen), ON_STANDALONE, "HOST:PORT", "127.0.0.1:7443", NULL,
+    {"listen", OPT_ADDRESS, AT(listen), ON_STANDALONE, "HOST:PORT", "127.0.0.1:7443", NULL,
      "API address; port 0 picks one"},
     {"listen-public", OPT_FLAG, AT(listen_public), ON_STANDALONE, NULL, NULL, NULL,
      "allow --listen on an address that others reach"},
@@ -54,7 +65,7 @@ static const struct option options[] = {
      "auto, text, json or tty"},
     {"log-level", OPT_CHOICE, AT(log_level), ON_BOTH, "LEVEL", "info", option_levels,
      "debug, info, warn or error"},
-    {"metrics-listen", OPT_TEXT, AT(metrics_listen), ON_BOTH, "HOST:PORT", NULL, NULL,
+    {"metrics-listen", OPT_ADDRESS, AT(metrics_listen), ON_BOTH, "HOST:PORT", NULL, NULL,
      "plain HTTP: /metrics, /healthz, /readyz"},
     {"namespace", OPT_NAMESPACE, AT(ns), ON_BOTH, "NAME", NULL, NULL,
      "work for this namespace only; else for all"},
@@ -125,6 +136,51 @@ static int option_set_duration(const struct option *o, const char *value, char *
     return 0;
 }
 
+static bool option_is_address(const char *host)
+{
+    unsigned char any[sizeof(struct in6_addr)];
+    return inet_pton(AF_INET, host, any) == 1 || inet_pton(AF_INET6, host, any) == 1;
+}
+
+static int option_address(const char *from, const char *text, struct fl_arena *a,
+                          const char **ret_host, uint16_t *ret_port, struct fl_err *err)
+{
+    const char *colon = strrchr(text, ':');
+    int64_t port = -1;
+    if (!colon || !fl_num_i64(fl_str_of(colon + 1), &port) || port < 0 || port > 65535) {
+        return fl_fail(err, FL_E_INVALID, "Usage",
+                       "%s: '%s' is not HOST:PORT, such as 127.0.0.1:7443", from, text);
+    }
+    struct fl_str host = {text, (size_t)(colon - text)};
+    bool brackets = host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
+    if (brackets) {
+        host = (struct fl_str){host.p + 1, host.n - 2};
+    } else if (memchr(host.p, ':', host.n)) {
+        return fl_fail(err, FL_E_INVALID, "Usage",
+                       "%s: '%s' is not HOST:PORT: an IPv6 address stands in brackets, such as "
+                       "[::1]:7443",
+                       from, text);
+    }
+    const char *name = fl_str_is(host, "localhost") ? "127.0.0.1" : fl_arena_str(a, host);
+    if (!option_is_address(name)) {
+        return fl_fail(err, FL_E_INVALID, "Usage",
+                       "%s: '%s' names no address of this machine by its number, such as "
+                       "127.0.0.1:%lld",
+                       from, text, (long long)port);
+    }
+    *ret_host = name;
+    *ret_port = (uint16_t)port;
+    return 0;
+}
+
+static int option_check_address(const char *value, const char *from, struct fl_err *err)
+{
+    fl_auto(fl_arena) a = fl_arena_new();
+    const char *host = NULL;
+    uint16_t port = 0;
+    return option_address(from, value, a, &host, &port, err);
+}
+
 /* from: how the user wrote it, for the message: "--listen", "FAIRLEAD_LISTEN", "file.yaml line 3: listen". */
 static int option_set(const struct option *o, const char *value, const char *from,
                       struct fl_options *ret, struct fl_err *err)
@@ -137,6 +193,13 @@ static int option_set(const struct option *o, const char *value, const char *fro
         }
         memcpy(base, &value, sizeof(value));
         return 0;
+    case OPT_ADDRESS: {
+        int x = option_check_address(value, from, err);
+        if (x == 0) {
+            memcpy(base, &value, sizeof(value));
+        }
+        return x;
+    }
     case OPT_CHOICE: {
         const char *choice = NULL;
         int x = option_set_choice(o, value, &choice, from, err);
@@ -375,6 +438,9 @@ int fl_options_parse(int argc, char *const *argv, char *const *env, struct fl_ar
         x = x < 0 ? x : options_env(env, a, &o, err);
         x = x < 0 ? x : options_flags(argc, argv, 2, a, &o, err);
     }
+    if (x == 0 && !o.tls_cert != !o.tls_key) {
+        x = fl_fail(err, FL_E_INVALID, "Usage", "--tls-cert and --tls-key go together");
+    }
     if (x == 0) {
         *ret = o;
     }
@@ -443,27 +509,6 @@ void fl_options_page(struct fl_buf *b)
 int fl_options_address(const char *option, const char *text, struct fl_arena *a,
                        const char **ret_host, uint16_t *ret_port, struct fl_err *err)
 {
-    const char *colon = strrchr(text, ':');
-    int64_t port = -1;
-    if (!colon || !fl_num_i64(fl_str_of(colon + 1), &port) || port < 0 || port > 65535) {
-        return fl_fail(err, FL_E_INVALID, "Usage",
-                       "--%s: '%s' is not HOST:PORT, such as 127.0.0.1:7443", option, text);
-    }
-    struct fl_str host = {text, (size_t)(colon - text)};
-    if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']') {
-        host = (struct fl_str){host.p + 1, host.n - 2};
-    } else if (memchr(host.p, ':', host.n)) {
-        return fl_fail(err, FL_E_INVALID, "Usage",
-                       "--%s: '%s' is not HOST:PORT: an IPv6 address stands in brackets, such as "
-                       "[::1]:7443",
-                       option, text);
-    }
-    if (host.n == 0) {
-        return fl_fail(err, FL_E_INVALID, "Usage",
-                       "--%s: '%s' names no address: write 127.0.0.1:%lld", option, text,
-                       (long long)port);
-    }
-    *ret_host = fl_str_is(host, "localhost") ? "127.0.0.1" : fl_arena_str(a, host);
-    *ret_port = (uint16_t)port;
-    return 0;
+    fl_auto_text from = fl_asprintf("--%s", option);
+    return option_address(from, text, a, ret_host, ret_port, err);
 }

@@ -22,14 +22,17 @@ struct run {
 static int run_connect(struct run *r, struct fl_arena *a, struct fl_err *err)
 {
     if (!r->o->kubeconfig) {
-        return fl_kube_new_in_cluster(r->clock, &r->kube, err);
+        int in = fl_kube_new_in_cluster(r->clock, &r->kube, err);
+        return in < 0 ? fl_wrap(err, "without --kubeconfig") : 0;
     }
     struct fl_kubeconfig conf = {0};
-    int x = fl_kubeconfig_load(r->o->kubeconfig, r->o->context, a, &conf, err);
-    if (x == 0 && conf.namespace_) {
+    if (fl_kubeconfig_load(r->o->kubeconfig, r->o->context, a, &conf, err) < 0) {
+        return fl_wrap(err, "--kubeconfig");
+    }
+    if (conf.namespace_) {
         r->ns = conf.namespace_;
     }
-    return x < 0 ? x : fl_kube_new_remote(&conf, r->clock, &r->kube, err);
+    return fl_kube_new_remote(&conf, r->clock, &r->kube, err);
 }
 
 static struct fl_lease *run_new_lease(struct run *r, struct fl_arena *a)

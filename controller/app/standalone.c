@@ -156,8 +156,11 @@ int fl_program_rotate_key(const struct fl_options *o)
     fl_auto(fl_arena) a = fl_arena_new();
     struct fl_err err = FL_ERR_INIT;
     const char *path = o->key_file ? o->key_file : fl_arena_fmt(a, "%s/secrets.key", o->data_dir);
-    if (fl_keyring_rotate(path, &err) < 0) {
-        return fl_program_fail("the key was not rotated", &err);
+    int x = fl_keyring_rotate(path, &err);
+    if (x < 0) {
+        (void)fprintf(stderr, "fairlead: the key was not rotated: %s%s\n", err.msg,
+                      x == FL_E_NOT_FOUND ? " (--data-dir or --key-file says where it is)" : "");
+        return 1;
     }
     printf("%s: a new key stands first. Restart fairlead standalone: it encrypts with it from then "
            "on, and what older keys "

@@ -20,12 +20,14 @@ static struct fl_str first(struct fl_str s, size_t n)
     return (struct fl_str){s.p, n};
 }
 
-/* Bytes before the first of `stop`. */
+/* Bytes before the first of `stop`. Every request parses URLs several times: memchr is many times faster than a look at each
+ * byte. */
 static size_t run_until(struct fl_str s, const char *stop)
 {
-    size_t n = 0;
-    while (n < s.n && (s.p[n] == '\0' || !strchr(stop, s.p[n]))) {
-        n++;
+    size_t n = s.n;
+    for (; n > 0 && *stop; stop++) {
+        const char *hit = memchr(s.p, *stop, n);
+        n = hit ? (size_t)(hit - s.p) : n;
     }
     return n;
 }

@@ -65,11 +65,20 @@ int engine_decode(const struct fl_kind *kind, struct fl_str text, struct fl_aren
 
 /* ---- status.c: conditions and the one patch ---- */
 
+struct pass_seen {
+    const struct fl_obj *obj;  /* borrowed */
+    const void *spec, *status; /* NULL: not asked for yet */
+};
+
 struct pass_state { /* fl_pass.priv */
     struct engine_loop *loop;
     struct fl_obj *base; /* newest version known; what the next write is against. One reference */
     struct fl_obj **borrowed; /* one reference each, until the pass ends */
     size_t n_borrowed;
+    struct pass_seen *seen; /* what was decoded once is not again: long passes ask often */
+    size_t n_seen;
+    const void *spec_now; /* of generation_now */
+    int64_t generation_now;
     const char
         *ready_was; /* status, reason and message of Ready when the pass began; NULL = none */
     const char *reason_was;

@@ -73,9 +73,15 @@ const void *fl_pass_spec_now(struct fl_pass *p)
     if (!o || o->deleting || !fl_str_eq(o->uid, p->obj->uid)) {
         return NULL;
     }
-    const void *spec = NULL;
-    fl_pass_decode(p, o, &spec, NULL);
-    return spec;
+    struct pass_state *st = pass_state(p);
+    if (o->generation == p->obj->generation) {
+        return p->spec;
+    }
+    if (!st->spec_now || st->generation_now != o->generation) {
+        fl_pass_decode(p, o, &st->spec_now, NULL);
+        st->generation_now = o->generation;
+    }
+    return st->spec_now;
 }
 
 static int not_there(const struct fl_pass *p, const struct fl_kind *kind, const char *name,
@@ -87,6 +93,22 @@ static int not_there(const struct fl_pass *p, const struct fl_kind *kind, const 
                    kind->kind, name, FL_STR_ARG(p->obj->ns));
 }
 
+/* Takes the reference. */
+static struct pass_seen *seen_of(struct fl_pass *p, struct fl_obj *o)
+{
+    struct pass_state *st = pass_state(p);
+    for (size_t i = 0; i < st->n_seen; i++) {
+        if (st->seen[i].obj == o) {
+            fl_obj_free(o);
+            return &st->seen[i];
+        }
+    }
+    pass_borrow(p, o);
+    st->seen = fl_arena_grow(p->arena, st->seen, st->n_seen, sizeof(*st->seen));
+    st->seen[st->n_seen] = (struct pass_seen){.obj = o};
+    return &st->seen[st->n_seen++];
+}
+
 int fl_pass_get(struct fl_pass *p, const struct fl_kind *kind, const char *name,
                 const void **ret_spec, const void **ret_status, struct fl_obj **ret_obj,
                 struct fl_err *err)
@@ -95,8 +117,18 @@ int fl_pass_get(struct fl_pass *p, const struct fl_kind *kind, const char *name,
     if (!o) {
         return not_there(p, kind, name, err);
     }
-    pass_borrow(p, o);
-    fl_pass_decode(p, o, ret_spec, ret_status);
+    struct pass_seen *seen = seen_of(p, o);
+    bool spec = ret_spec && !seen->spec;
+    bool status = ret_status && !seen->status;
+    if (spec || status) {
+        fl_pass_decode(p, o, spec ? &seen->spec : NULL, status ? &seen->status : NULL);
+    }
+    if (ret_spec) {
+        *ret_spec = seen->spec;
+    }
+    if (ret_status) {
+        *ret_status = seen->status;
+    }
     if (ret_obj) {
         *ret_obj = o;
     }

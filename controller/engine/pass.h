@@ -75,10 +75,12 @@ void fl_pass_event(struct fl_pass *p, const char *type, const char *reason, cons
 /* Writes the status as it is now (long passes tell their progress), if it differs. CONFLICT: the object changed; the pass
  * may go on, the next publish is against the new version. */
 int fl_pass_publish(struct fl_pass *p, struct fl_err *err);
-/* The newest spec of this object in the cache, decoded in the arena; NULL: it is gone or being deleted. */
+/* The newest spec of this object in the cache, decoded in the arena once a generation: may be asked often. NULL: it is gone or
+ * being deleted. */
 const void *fl_pass_spec_now(struct fl_pass *p);
 
-/* Another object of the same namespace, from the cache: decoded spec and status (structs of the kind, in the arena).
+/* Another object of the same namespace, from the cache: decoded spec and status (structs of the kind, in the arena; shared by
+ * all who ask in this pass, read only).
  * NOT_FOUND reason "<Kind>NotFound" with words for a person. ret_obj (may be NULL): borrowed for the pass. */
 int fl_pass_get(struct fl_pass *p, const struct fl_kind *kind, const char *name,
                 const void **ret_spec, const void **ret_status, struct fl_obj **ret_obj,

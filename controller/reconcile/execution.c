@@ -18,6 +18,7 @@ struct execution_run {
     struct fl_cancel cancel;
     bool stop;      /* somebody set spec.stop, or the object is going */
     bool suspended; /* the policy was suspended meanwhile */
+    bool orphaned;  /* the policy was deleted meanwhile */
     int64_t published_ms;
 };
 
@@ -29,21 +30,48 @@ static bool execution_transient(enum fl_code code)
 
 /* ---- counters -------------------------------------------------------------------------------------------------- */
 
-static void execution_count(struct execution_run *x)
+static int64_t execution_larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t execution_smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What an earlier pass of this run copied or found stays counted so: this one finds it at the destination, or fails to look
+ * (then it is no failure to copy). whole: the pass has settled every item. */
+static void execution_count(struct execution_run *x, bool whole)
 {
     struct fl_replication_execution_status *st = x->p->status;
     const struct fl_replication_execution_status *was = &x->before;
-    int64_t copied = atomic_load(&x->totals.done);
+    int64_t total = (int64_t)x->spec->items.n;
     int64_t there = atomic_load(&x->totals.skipped);
-    st->total = (int64_t)x->spec->items.n;
-    st->succeeded = was->succeeded + copied;
-    /* What an earlier pass of this run copied is found at the destination by this one. */
-    st->skipped = there > was->succeeded ? there - was->succeeded : 0;
-    st->failed = atomic_load(&x->totals.failed);
+    int64_t failed = atomic_load(&x->totals.failed);
+    st->total = total;
+    st->succeeded = execution_smaller(was->succeeded + atomic_load(&x->totals.done), total);
+    st->skipped = execution_smaller(execution_larger(there - was->succeeded, was->skipped),
+                                    total - st->succeeded);
+    int64_t rest = total - st->succeeded - st->skipped;
+    st->failed = whole ? rest : execution_smaller(failed, rest);
     st->bytes_copied = was->bytes_copied + atomic_load(&x->totals.bytes);
     st->blobs_copied = was->blobs_copied + atomic_load(&x->totals.blobs_copied);
     st->blobs_mounted = was->blobs_mounted + atomic_load(&x->totals.blobs_mounted);
-    st->blobs_skipped = atomic_load(&x->totals.blobs_skipped);
+    st->blobs_skipped = execution_larger(was->blobs_skipped, atomic_load(&x->totals.blobs_skipped));
+}
+
+/* Attempts of the passes before this one. */
+static int64_t execution_attempts_before(const struct execution_run *x, const char *source,
+                                         const char *destination)
+{
+    const struct fl_execution_failure *v = x->before.failures.v;
+    for (size_t i = 0; i < x->before.failures.n; i++) {
+        if (fl_text_eq(v[i].source, source) && fl_text_eq(v[i].destination, destination)) {
+            return v[i].attempts;
+        }
+    }
+    return 0;
 }
 
 static void execution_list_failures(struct execution_run *x)
@@ -57,12 +85,14 @@ static void execution_list_failures(struct execution_run *x)
         if (it->state != FL_COPY_FAILED) {
             continue;
         }
+        const char *source = fl_arena_fmt(a, "%s:%s", it->want->source, it->want->tag);
+        const char *destination = fl_arena_fmt(a, "%s:%s", it->want->destination, it->want->tag);
         v[n++] = (struct fl_execution_failure){
-            .source = fl_arena_fmt(a, "%s:%s", it->want->source, it->want->tag),
-            .destination = fl_arena_fmt(a, "%s:%s", it->want->destination, it->want->tag),
+            .source = source,
+            .destination = destination,
             .reason = fl_arena_text(a, it->err.reason),
             .message = fl_arena_text(a, it->err.msg),
-            .attempts = it->attempts,
+            .attempts = it->attempts + execution_attempts_before(x, source, destination),
         };
     }
     st->failures = (struct fl_list){v, n};
@@ -70,26 +100,36 @@ static void execution_list_failures(struct execution_run *x)
 
 /* ---- while it runs ------------------------------------------------------------------------------------------- */
 
-static bool execution_policy_suspended(struct fl_pass *p, const char *policy)
+/* The policy that this run is of; NULL: it is gone, or another one has taken its name. */
+static const struct fl_replication_policy_spec *
+execution_policy(struct fl_pass *p, const struct fl_replication_execution_spec *run,
+                 bool *ret_replaced)
 {
     const void *spec = NULL;
+    struct fl_obj *policy = NULL;
     struct fl_err err = FL_ERR_INIT;
-    if (fl_pass_get(p, &fl_kind_replication_policy, policy, &spec, NULL, NULL, &err) < 0) {
-        return false;
+    struct fl_str kind = {0};
+    struct fl_str name = {0};
+    *ret_replaced = false;
+    if (fl_pass_get(p, &fl_kind_replication_policy, run->policy, &spec, NULL, &policy, &err) < 0) {
+        return NULL;
     }
-    const struct fl_replication_policy_spec *ps = spec;
-    return ps->common.suspend;
+    struct fl_str owner = fl_obj_owner_uid(p->obj, &kind, &name);
+    *ret_replaced = owner.n > 0 && fl_str_is(kind, fl_kind_replication_policy.kind) &&
+                    !fl_str_eq(owner, policy->uid);
+    return *ret_replaced ? NULL : spec;
 }
 
 static void execution_tick(void *arg)
 {
     struct execution_run *x = arg;
+    bool replaced = false;
     const struct fl_replication_execution_spec *now = fl_pass_spec_now(x->p);
-    if (!now || now->stop) {
-        x->stop = true;
-        fl_cancel_set(&x->cancel);
-    } else if (execution_policy_suspended(x->p, x->spec->policy)) {
-        x->suspended = true;
+    const struct fl_replication_policy_spec *policy = execution_policy(x->p, x->spec, &replaced);
+    x->stop = x->stop || !now || now->stop;
+    x->orphaned = x->orphaned || !policy;
+    x->suspended = x->suspended || (policy && policy->common.suspend);
+    if (x->stop || x->orphaned || x->suspended) {
         fl_cancel_set(&x->cancel);
     }
     int64_t mono = fl_clock_mono_ms(x->p->ctx.clock);
@@ -99,7 +139,7 @@ static void execution_tick(void *arg)
     x->published_ms = mono;
     struct fl_err ignored =
         FL_ERR_INIT; /* progress is told again by the next tick and by the end of the pass */
-    execution_count(x);
+    execution_count(x, false);
     (void)fl_pass_publish(x->p, &ignored);
 }
 
@@ -146,20 +186,38 @@ static const struct fl_err *execution_first_failure(const struct fl_copy *c, boo
     return NULL;
 }
 
+/* Nobody else collects a run on an API without a garbage collector. */
+static struct fl_result execution_remove(struct fl_pass *p)
+{
+    struct fl_err err = FL_ERR_INIT;
+    return fl_pass_delete(p, p->obj, &err) < 0 ? fl_failed(&err) : fl_wait_event();
+}
+
+static struct fl_result execution_paused(struct fl_pass *p,
+                                         const struct fl_replication_execution_spec *spec)
+{
+    fl_pass_not_ready(p, "Suspended", "policy '%s' is suspended; the run goes on when it is not",
+                      spec->policy);
+    return fl_wait_event();
+}
+
 static struct fl_result execution_settle(struct execution_run *x, int r, const struct fl_err *err)
 {
     struct fl_pass *p = x->p;
     struct fl_replication_execution_status *st = p->status;
-    execution_count(x);
+    execution_count(x, r == 0);
     execution_list_failures(x);
+    if (r < 0 && fl_ctx_canceled(&p->ctx)) { /* shutdown, whatever else was asked for */
+        return fl_failed(err);
+    }
+    if (x->orphaned) {
+        return execution_remove(p);
+    }
     if (x->stop) {
         return execution_finish(p, FL_PHASE_STOPPED);
     }
     if (x->suspended) {
-        fl_pass_not_ready(p, "Suspended",
-                          "policy '%s' is suspended; the run goes on when it is not",
-                          x->spec->policy);
-        return fl_wait_event();
+        return execution_paused(p, x->spec);
     }
     if (r < 0) {
         return fl_failed(err);
@@ -231,29 +289,22 @@ static struct fl_result execution_copy(struct fl_remotes *rs, struct execution_r
     return execution_settle(x, r, &err);
 }
 
-/* True: the policy that wanted this run is gone, and so is the run: nobody else collects it on the embedded API. */
-static bool execution_orphaned(struct fl_pass *p, const struct fl_replication_execution_spec *spec,
-                               struct fl_result *res)
+/* What the cache does not have yet may be there all the same. */
+static bool execution_orphaned(struct fl_pass *p, const struct fl_replication_execution_spec *spec)
 {
     struct fl_err err = FL_ERR_INIT;
-    if (fl_pass_get(p, &fl_kind_replication_policy, spec->policy, NULL, NULL, NULL, &err) == 0) {
-        return false;
-    }
-    if (fl_pass_get_live(p, &fl_kind_replication_policy, spec->policy, NULL, NULL, &err) !=
-        FL_E_NOT_FOUND) {
-        return false;
-    }
-    *res = fl_pass_delete(p, p->obj, &err) < 0 ? fl_failed(&err) : fl_wait_event();
-    return true;
+    return fl_pass_get_live(p, &fl_kind_replication_policy, spec->policy, NULL, NULL, &err) ==
+           FL_E_NOT_FOUND;
 }
 
 static struct fl_result execution_reconcile(void *self, struct fl_pass *p)
 {
     const struct fl_replication_execution_spec *spec = p->spec;
     struct fl_replication_execution_status *st = p->status;
-    struct fl_result res;
-    if (execution_orphaned(p, spec, &res)) {
-        return res;
+    bool replaced = false;
+    const struct fl_replication_policy_spec *policy = execution_policy(p, spec, &replaced);
+    if (replaced || (!policy && execution_orphaned(p, spec))) {
+        return execution_remove(p);
     }
     if (st->phase == FL_PHASE_SUCCEEDED || st->phase == FL_PHASE_FAILED ||
         st->phase == FL_PHASE_STOPPED) {
@@ -263,10 +314,8 @@ static struct fl_result execution_reconcile(void *self, struct fl_pass *p)
         st->total = (int64_t)spec->items.n;
         return execution_finish(p, FL_PHASE_STOPPED);
     }
-    if (execution_policy_suspended(p, spec->policy)) {
-        fl_pass_not_ready(p, "Suspended",
-                          "policy '%s' is suspended; the run goes on when it is not", spec->policy);
-        return fl_wait_event();
+    if (policy && policy->common.suspend) {
+        return execution_paused(p, spec);
     }
     struct execution_run x = {.p = p, .spec = spec, .before = *st};
     return execution_copy(self, &x);

@@ -151,6 +151,7 @@ static int blob_verify(void *arg, struct fl_err *err)
 
 static const char *blob_put_url(struct blob_push *b)
 {
+    fl_assert(b->location != NULL);
     return fl_arena_fmt(b->a, "%s%cdigest=%s", b->location, strchr(b->location, '?') ? '&' : '?',
                         b->d->digest);
 }
@@ -203,7 +204,8 @@ static int blob_pipe(struct blob_push *b, struct fl_http_resp *from, struct fl_h
     x = fl_http_pipe(&pipe, b->ctx, from, to, err);
     if (x < 0) {
         if (x == FL_E_BAD_DATA && fl_text_eq(err->reason, "BadLength")) {
-            snprintf(err->reason, sizeof(err->reason), "DigestMismatch"); /* of another content */
+            (void)snprintf(err->reason, sizeof(err->reason),
+                           "DigestMismatch"); /* of another content */
         }
         return x;
     }
@@ -232,7 +234,7 @@ static int blob_settle(struct blob_push *b, const struct fl_http_resp *from,
         fl_oci_fail(b->o, b->ctx, to, b->what, err);
         if (err->code == FL_E_NOT_FOUND) { /* the session is gone: another try opens a new one */
             err->code = FL_E_UNAVAILABLE;
-            snprintf(err->reason, sizeof(err->reason), "UploadLost");
+            (void)snprintf(err->reason, sizeof(err->reason), "UploadLost");
         }
         return err->code;
     }

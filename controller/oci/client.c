@@ -41,7 +41,7 @@ static int oci_set_base(struct fl_oci *o, const char *text, struct fl_err *err)
     struct fl_url u;
     int x = fl_url_parse(fl_str_of(text), &u, err);
     if (x < 0) {
-        snprintf(err->reason, sizeof(err->reason), "InvalidURL");
+        (void)snprintf(err->reason, sizeof(err->reason), "InvalidURL");
         return x;
     }
     fl_auto_val(fl_buf) b = FL_BUF_INIT(FL_URL_MAX);
@@ -95,7 +95,7 @@ int fl_oci_open(const struct fl_oci_conf *conf, struct fl_oci **ret, struct fl_e
     if (x == 0) {
         x = fl_http_new(&http, &o->http, err);
         if (x < 0 && fl_text_eq(err->reason, "InvalidCA")) {
-            snprintf(err->reason, sizeof(err->reason), "CAInvalid");
+            (void)snprintf(err->reason, sizeof(err->reason), "CAInvalid");
         }
     }
     if (x < 0) {
@@ -281,7 +281,7 @@ int fl_oci_fail(struct fl_oci *o, const struct fl_ctx *ctx, const struct fl_http
     /* A status that says "later" or "who are you" is believed more than the body. */
     if (known && r->status != 429 && r->status < 500) {
         err->code = known->means;
-        snprintf(err->reason, sizeof(err->reason), "%s", known->reason);
+        (void)snprintf(err->reason, sizeof(err->reason), "%s", known->reason);
     }
     return err->code;
 }

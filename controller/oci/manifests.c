@@ -174,7 +174,7 @@ int fl_oci_put_manifest(struct fl_oci *o, const struct fl_ctx *ctx, const char *
         fl_oci_fail(o, ctx, &r, what, err);
         /* A manifest cannot be unknown to the one who is being given it: what is missing is a blob or child. */
         if (err->code == FL_E_NOT_FOUND && !fl_text_eq(err->reason, "RepositoryNotFound")) {
-            snprintf(err->reason, sizeof(err->reason), "BlobUnknown");
+            (void)snprintf(err->reason, sizeof(err->reason), "BlobUnknown");
         }
         return err->code;
     }

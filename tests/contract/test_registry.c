@@ -1188,6 +1188,49 @@ static void test_registry__put_manifest(void **state)
     run_rows(put_rows, FL_LEN(put_rows), call_put_tag);
 }
 
+/* ---- redirects ---- */
+
+/* Another host answers 401 and names a token service of its own: nobody goes there, least of all with the password. */
+static void test_registry__401_of_another_host_teaches_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        const char *path;
+        int (*call)(struct env *e);
+    } rows[] = {
+        {"ping", "/v2/", call_probe},
+        {"tags", TAGS, call_list_some_tags},
+        {"head", V1, call_head},
+        {"get", BY_DIGEST, call_get_image},
+    };
+    for (size_t i = 0; i < FL_LEN(rows); i++) {
+        for (int auth = FL_FAKE_BASIC; auth <= FL_FAKE_BEARER; auth++) {
+            struct env e;
+            env_init(&e, adapters[0]);
+            const struct fl_fake_registry_conf conf = {.auth = (enum fl_fake_auth)auth,
+                                                       .storage_asks = true};
+            e.fake = env_fake(&e, &conf);
+            e.r = env_open(&e, e.fake, &conf);
+            arrange_probed(&e);
+            const char *to = fl_arena_fmt(e.a, "Location: %s/storage/app/x?signature=abc%%3D",
+                                          fl_peer_url(fl_fake_registry_side(e.fake)));
+            fl_fake_registry_fault(e.fake, &(struct fl_fake_fault){.path = rows[i].path,
+                                                                   .kind = FL_FAULT_STATUS,
+                                                                   .status = 307,
+                                                                   .header = to,
+                                                                   .times = -1});
+            int x = rows[i].call(&e);
+            row_check(rows[i].name, x == FL_E_AUTH, &e);
+            row_check(rows[i].name, fl_fake_registry_count(e.fake, FL_FAKE_STORAGE_GET) == 1, &e);
+            check_message(rows[i].name, &e.err);
+            check_fake(rows[i].name, e.fake);
+            env_release(&e);
+        }
+    }
+    rows_verify();
+}
+
 /* ---- the port itself ---- */
 
 static void test_registry__every_slot_is_filled(void **state)
@@ -1218,6 +1261,7 @@ int main(void)
         cmocka_unit_test(test_registry__head_manifest),
         cmocka_unit_test(test_registry__get_manifest),
         cmocka_unit_test(test_registry__put_manifest),
+        cmocka_unit_test(test_registry__401_of_another_host_teaches_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

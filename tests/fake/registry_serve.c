@@ -527,7 +527,7 @@ static void side_serve(struct fl_fake_registry *r, struct reg_call *c, struct fl
     if (fl_str_is(req->path, "/token")) {
         c->kind = FL_FAKE_TOKEN;
         reg_token_service(r, req, ret);
-    } else if (get && fl_str_starts(req->path, "/storage/")) {
+    } else if ((get || fl_text_eq(req->method, "HEAD")) && fl_str_starts(req->path, "/storage/")) {
         side_storage(r, c, req->path, ret);
     } else if (upload && fl_text_eq(req->method, "PUT")) {
         c->kind = FL_FAKE_UPLOAD_PUT;

@@ -200,6 +200,12 @@ int fl_remotes_get(struct fl_remotes *rs, struct fl_pass *p, const char *registr
         return r;
     }
     const struct fl_registry_spec *spec = spec_any;
+    /* A cluster may hold what is not valid, as Ready as it was before. */
+    if (!spec->url || spec->type < 0) {
+        return fl_fail(err, FL_E_INVALID, "InvalidSpec",
+                       "Registry '%s': its spec is not valid; its own condition says why",
+                       registry);
+    }
     char secret[96] = "";
     char ca[96] = "";
     if (spec->secret_ref) {

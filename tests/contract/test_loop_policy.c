@@ -200,6 +200,7 @@ static void test_policy__plan_and_observe_show_and_do_nothing(void **state)
     loop_settle(l);
     assert_int_equal(loop_len(l, RUN), 0);
     assert_int_equal(fl_fake_port_writes(l->port), 0);
+    assert_int_equal(fl_fake_port_intents(l->port), 0);
     loop_patch(l, M, "{'spec':{'mode':'Apply'}}");
     loop_wait_ready(l, M, "3 tags of 2 repositories");
     loop_field_is(l, M, "status.plan", NULL);

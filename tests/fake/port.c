@@ -42,7 +42,7 @@ struct fl_fake_port {
     struct fl_fake_port_fault faults[FAULTS_MAX];
     size_t n_faults;
     struct hold hold;
-    size_t held, uploads, opened, open;
+    size_t held, uploads, opened, open, intents;
 };
 
 struct fl_remote {
@@ -377,6 +377,11 @@ size_t fl_fake_port_held(struct fl_fake_port *w)
     return get(w, &w->held);
 }
 
+size_t fl_fake_port_intents(struct fl_fake_port *w)
+{
+    return get(w, &w->intents);
+}
+
 size_t fl_fake_port_uploads(struct fl_fake_port *w)
 {
     return get(w, &w->uploads);
@@ -640,9 +645,9 @@ static int fake_head(struct fl_remote *r, const struct fl_ctx *ctx, const char *
                      const char *ref, bool writing, struct fl_manifest_head *ret,
                      struct fl_err *err)
 {
-    (void)writing;
     fl_auto_text what = fl_asprintf("%s:%s", repo, ref);
     fl_lock_scope(&r->world->lock);
+    r->world->intents += writing ? 1 : 0;
     int x = enter(r, ctx, FL_FAKE_HEAD, what, err);
     if (x < 0) {
         return x;

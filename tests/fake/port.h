@@ -77,7 +77,9 @@ size_t fl_fake_port_held(struct fl_fake_port *w); /* calls that wait now */
 
 /* Calls so far, failed ones too; url NULL: at all. */
 size_t fl_fake_port_count(struct fl_fake_port *w, const char *url, enum fl_fake_call call);
-size_t fl_fake_port_writes(struct fl_fake_port *w);  /* PUT and PUSH */
+size_t fl_fake_port_writes(struct fl_fake_port *w); /* PUT and PUSH */
+size_t
+fl_fake_port_intents(struct fl_fake_port *w); /* HEADs that announce a write (a token to push) */
 size_t fl_fake_port_calls(struct fl_fake_port *w);   /* all */
 size_t fl_fake_port_uploads(struct fl_fake_port *w); /* blobs whose bytes were sent */
 size_t fl_fake_port_opened(struct fl_fake_port *w);  /* remotes opened so far */

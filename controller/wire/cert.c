@@ -48,7 +48,7 @@ static int cert_fail(struct fl_err *err, enum fl_code code, const char *what)
     return rc;
 }
 
-/* Never asks on the terminal. */
+/* Never asks on the terminal. NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's signature */
 static int cert_no_password(char *buf, int size, int rwflag, void *arg)
 {
     (void)buf;

@@ -63,6 +63,7 @@ static bool of_every_object(struct fl_str name)
 static void prune_object(struct prune *p, const struct fl_field *rows, struct fl_json *obj,
                          int depth);
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the tables */
 static void prune_value(struct prune *p, const struct fl_field *f, struct fl_json *v, int depth)
 {
     if (f->type == FL_OBJECT) {
@@ -122,6 +123,7 @@ void fl_codec_prune(const struct fl_field *rows, struct fl_json *obj, const char
 
 static void default_object(const struct fl_field *rows, struct fl_json *obj, int depth);
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the tables */
 static void default_inside(const struct fl_field *f, struct fl_json *v, int depth)
 {
     if (f->type == FL_OBJECT) {

@@ -149,7 +149,6 @@ static void stmt_grow(struct fl_db_conn *c)
     size_t n = c->n_slots;
 
     c->n_slots = n ? 2 * n : 64;
-    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     c->slots = fl_calloc(c->n_slots, sizeof(*c->slots));
     for (size_t i = 0; i < n; i++) {
         if (old[i]) {

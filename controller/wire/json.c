@@ -202,7 +202,7 @@ static struct fl_json *parse_number(struct parse *p)
 
 static struct fl_json *parse_value(struct parse *p);
 
-/* recursion: depth <= FL_JSON_DEPTH_MAX, the text was checked */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX, the text was checked */
 static struct fl_json *parse_array(struct parse *p)
 {
     fl_auto(fl_json) array = fl_json_array();
@@ -222,6 +222,7 @@ static struct fl_json *parse_array(struct parse *p)
     return fl_take(array);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX, the text was checked */
 static void parse_member(struct parse *p, struct json_object *object)
 {
     char small[SMALL_KEY];
@@ -236,7 +237,7 @@ static void parse_member(struct parse *p, struct json_object *object)
     key_text_free(key, small);
 }
 
-/* recursion: depth <= FL_JSON_DEPTH_MAX, the text was checked */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX, the text was checked */
 static struct fl_json *parse_object(struct parse *p)
 {
     fl_auto(fl_json) object = fl_json_object();
@@ -256,6 +257,7 @@ static struct fl_json *parse_object(struct parse *p)
     return fl_take(object);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX, the text was checked */
 static struct fl_json *parse_value(struct parse *p)
 {
     switch (p->text.p[p->at]) {
@@ -540,7 +542,7 @@ static bool double_equal(struct json_object *a, struct json_object *b)
 
 static bool equal_at(const struct fl_json *a, const struct fl_json *b, int depth);
 
-/* recursion: depth <= TREE_DEPTH_MAX */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= TREE_DEPTH_MAX */
 static bool members_equal(const struct fl_json *a, const struct fl_json *b, int depth)
 {
     struct fl_json_iter it = fl_json_iter(a);
@@ -553,7 +555,7 @@ static bool members_equal(const struct fl_json *a, const struct fl_json *b, int 
     return true;
 }
 
-/* recursion: depth <= TREE_DEPTH_MAX */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= TREE_DEPTH_MAX */
 static bool equal_at(const struct fl_json *a, const struct fl_json *b, int depth)
 {
     struct fl_str text_a;
@@ -595,7 +597,7 @@ bool fl_json_equal(const struct fl_json *a, const struct fl_json *b)
     return a && b ? equal_at(a, b, 0) : a == b;
 }
 
-/* recursion: depth <= TREE_DEPTH_MAX */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= TREE_DEPTH_MAX */
 static struct fl_json *copy_at(const struct fl_json *j, int depth)
 {
     struct fl_str text = {NULL, 0};
@@ -674,7 +676,7 @@ static void line(struct fl_buf *b, int indent)
 
 static void write_at(const struct fl_json *j, struct fl_buf *b, int depth, bool pretty);
 
-/* recursion: depth <= TREE_DEPTH_MAX */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= TREE_DEPTH_MAX */
 static void write_array(const struct fl_json *j, struct fl_buf *b, int depth, bool pretty)
 {
     size_t n = fl_json_len(j);
@@ -690,7 +692,7 @@ static void write_array(const struct fl_json *j, struct fl_buf *b, int depth, bo
     fl_buf_char(b, ']');
 }
 
-/* recursion: depth <= TREE_DEPTH_MAX */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= TREE_DEPTH_MAX */
 static void write_object(const struct fl_json *j, struct fl_buf *b, int depth, bool pretty)
 {
     struct fl_json_iter it = fl_json_iter(j);
@@ -710,7 +712,7 @@ static void write_object(const struct fl_json *j, struct fl_buf *b, int depth, b
     fl_buf_char(b, '}');
 }
 
-/* recursion: depth <= TREE_DEPTH_MAX */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= TREE_DEPTH_MAX */
 static void write_at(const struct fl_json *j, struct fl_buf *b, int depth, bool pretty)
 {
     struct fl_str text = {NULL, 0};

@@ -16,7 +16,7 @@
 
 /* Merge patch. */
 
-/* recursion: depth <= FL_JSON_DEPTH_MAX, that of the patch */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX, that of the patch */
 static void merge_into(struct fl_json *target, const struct fl_json *patch)
 {
     struct fl_json_iter it = fl_json_iter(patch);
@@ -59,7 +59,7 @@ static void set_diff(struct fl_json **diff, struct fl_str key, struct fl_json *v
     fl_json_set_str(*diff, key, value);
 }
 
-/* recursion: depth <= FL_JSON_DEPTH_MAX, that of the trees */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX, that of the trees */
 struct fl_json *fl_patch_diff(const struct fl_json *from, const struct fl_json *to)
 {
     fl_auto(fl_json) diff = NULL;
@@ -205,7 +205,7 @@ static int find(struct patching *p, struct fl_str path, struct fl_json **ret)
     return 0;
 }
 
-/* Stops above FL_JSON_DEPTH_MAX. recursion: depth <= FL_JSON_DEPTH_MAX + 1 */
+/* Stops above FL_JSON_DEPTH_MAX. NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX + 1 */
 static size_t depth_of(struct patching *p, const struct fl_json *j, size_t above)
 {
     size_t deepest = above;
@@ -335,7 +335,7 @@ static int op_move(struct patching *p)
     return rc ? rc : put(p, false, fl_take(node));
 }
 
-/* Bytes of the text, roughly. recursion: depth <= FL_JSON_DEPTH_MAX */
+/* Bytes of the text, roughly. NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX */
 static size_t weight(const struct fl_json *j)
 {
     struct fl_str text = {NULL, 0};
@@ -367,7 +367,7 @@ static int op_copy(struct patching *p)
     return put(p, false, fl_json_copy(node));
 }
 
-/* Numbers by value, unlike fl_json_equal. RFC 6902 section 4.6. recursion: depth <= FL_JSON_DEPTH_MAX */
+/* Numbers by value, unlike fl_json_equal. RFC 6902 section 4.6. NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX */
 static bool test_equal(const struct fl_json *a, const struct fl_json *b)
 {
     double left;

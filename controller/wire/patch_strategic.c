@@ -62,7 +62,7 @@ static bool is_directive_key(struct fl_str key)
 }
 
 /* What a patch value is where the target has nothing to merge it with: without nulls and directives. NULL: nothing.
- * recursion: depth <= FL_JSON_DEPTH_MAX, that of the patch */
+ * NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX, that of the patch */
 static struct fl_json *plain_value(const struct fl_json *patch, bool in_list)
 {
     if (fl_json_is(patch, FL_JSON_ARRAY)) {
@@ -201,6 +201,7 @@ static int list_directives(struct list_merge *m, const struct fl_json *patch)
     return 0;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX, that of the patch */
 static int merge_elements(struct list_merge *m, const struct fl_json *patch)
 {
     int rc = m->key ? list_directives(m, patch) : 0;
@@ -321,6 +322,7 @@ struct list_patch {
     const struct fl_json *deletes; /* $deleteFromPrimitiveList/f */
 };
 
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX, that of the patch */
 static int merge_items(struct list_merge *m, struct fl_json *server, bool merged,
                        const struct list_patch *patch)
 {
@@ -346,6 +348,7 @@ static int merge_items(struct list_merge *m, struct fl_json *server, bool merged
     return rc || !order ? rc : number_items(m, order);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX, that of the patch */
 static int merge_list(struct fl_arena *arena, struct fl_json *target, struct fl_str name,
                       const struct fl_field *row, const struct list_patch *patch,
                       struct fl_err *err)
@@ -479,6 +482,7 @@ static int directive_of(const struct fl_json *patch, const char *prefix, struct 
     return 0;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX, that of the patch */
 static int merge_list_member(struct fl_arena *arena, struct fl_json *target,
                              const struct fl_json *patch, struct fl_str name,
                              const struct fl_field *rows, struct fl_err *err)
@@ -491,6 +495,7 @@ static int merge_list_member(struct fl_arena *arena, struct fl_json *target,
     return rc ? rc : merge_list(arena, target, name, row_of(rows, name), &lists, err);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX, that of the patch */
 static int merge_member(struct fl_arena *arena, struct fl_json *target, const struct fl_json *patch,
                         const struct fl_json_iter *member, const struct fl_field *rows,
                         struct fl_err *err)
@@ -527,7 +532,7 @@ static int merge_member(struct fl_arena *arena, struct fl_json *target, const st
     return 0;
 }
 
-/* recursion: depth <= FL_JSON_DEPTH_MAX, that of the patch */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX, that of the patch */
 static int merge_object(struct fl_arena *arena, struct fl_json *target, const struct fl_json *patch,
                         const struct fl_field *rows, struct fl_err *err)
 {

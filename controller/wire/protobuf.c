@@ -99,7 +99,7 @@ static int next_item(struct fl_str *s, struct item *ret, struct fl_err *err)
 static int read_type_meta(struct fl_str s, struct fl_str *api_version, struct fl_str *kind,
                           struct fl_err *err)
 {
-    struct item it;
+    struct item it = {0};
     int rc;
     while ((rc = next_item(&s, &it, err)) > 0) {
         if (it.type == WIRE_BYTES && it.number == 1) {
@@ -120,7 +120,7 @@ int fl_protobuf_envelope(struct fl_str body, struct fl_str *api_version, struct 
         return bad(err, "the body does not begin with Kubernetes' envelope");
     }
     struct fl_str s = {body.p + sizeof(magic), body.n - sizeof(magic)};
-    struct item it;
+    struct item it = {0};
     int rc;
     while ((rc = next_item(&s, &it, err)) > 0) {
         if (it.type != WIRE_BYTES) {
@@ -173,7 +173,7 @@ static struct fl_json *base64_of(struct fl_str s)
 static int read_time(struct fl_str s, bool micro, struct fl_json **ret, struct fl_err *err)
 {
     int64_t seconds = 0, nanos = 0;
-    struct item it;
+    struct item it = {0};
     int rc;
     while ((rc = next_item(&s, &it, err)) > 0) {
         if (it.type == WIRE_VARINT && it.number == 1) {
@@ -205,7 +205,7 @@ static int read_time(struct fl_str s, bool micro, struct fl_json **ret, struct f
 static int read_any(struct fl_str s, struct fl_json **ret, struct fl_err *err)
 {
     struct fl_str raw = {0};
-    struct item it;
+    struct item it = {0};
     int rc;
     while ((rc = next_item(&s, &it, err)) > 0) {
         if (it.type == WIRE_BYTES && it.number == 1) {
@@ -222,7 +222,7 @@ static int read_entry(const struct fl_field *f, struct fl_str s, struct fl_json 
                       struct fl_err *err)
 {
     struct fl_str key = {0}, value = {0};
-    struct item it;
+    struct item it = {0};
     int rc;
     while ((rc = next_item(&s, &it, err)) > 0) {
         if (it.type == WIRE_BYTES && it.number == 1) {
@@ -344,7 +344,7 @@ static int read_message(struct reader *r, const struct fl_field *rows, bool root
         return bad(err, "messages are nested too deep");
     }
     fl_auto(fl_json) obj = fl_json_object();
-    struct item it;
+    struct item it = {0};
     int rc;
     while ((rc = next_item(&r->rest, &it, err)) > 0) {
         const struct fl_field *f = row_of(rows, it.number);

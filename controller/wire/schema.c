@@ -94,6 +94,7 @@ static void bounds(struct fl_json *s, const struct fl_field *f)
     }
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the tables */
 static struct fl_json *item_schema(const struct fl_field *f, int depth)
 {
     if (f->item == FL_OBJECT) {
@@ -158,6 +159,7 @@ static struct fl_json *field_schema(const struct fl_field *f, int depth)
     return s;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the tables */
 static void add_rows(struct fl_json *properties, struct fl_json *required,
                      const struct fl_field *rows, int depth)
 {

@@ -145,7 +145,7 @@ static int count_node(struct reader *r, yaml_mark_t mark)
     return 0;
 }
 
-/* Counts what a copy of a tree adds. recursion: depth <= FL_JSON_DEPTH_MAX */
+/* Counts what a copy of a tree adds. NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX */
 static int count_copy(struct reader *r, yaml_mark_t mark, const struct fl_json *node, int depth)
 {
     struct fl_str text = {NULL, 0};
@@ -416,7 +416,7 @@ static int merge_value(struct reader *r, yaml_mark_t mark, const struct fl_json 
 
 static int read_node(struct reader *r, const yaml_event_t *e, int depth, struct fl_json **ret);
 
-/* recursion: depth <= FL_JSON_DEPTH_MAX */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX */
 static int read_next(struct reader *r, int depth, struct fl_json **ret)
 {
     fl_auto_val(event) event = {.e = {.type = YAML_NO_EVENT}};
@@ -424,7 +424,7 @@ static int read_next(struct reader *r, int depth, struct fl_json **ret)
     return rc ? rc : read_node(r, &event.e, depth, ret);
 }
 
-/* recursion: depth <= FL_JSON_DEPTH_MAX */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX */
 static int read_member(struct reader *r, const yaml_event_t *key_event, int depth,
                        struct fl_json *object, struct fl_json *merged)
 {
@@ -450,7 +450,7 @@ static int read_member(struct reader *r, const yaml_event_t *key_event, int dept
     return rc;
 }
 
-/* recursion: depth <= FL_JSON_DEPTH_MAX */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX */
 static int read_mapping(struct reader *r, int depth, struct fl_json **ret)
 {
     fl_auto(fl_json) object = fl_json_object();
@@ -474,7 +474,7 @@ static int read_mapping(struct reader *r, int depth, struct fl_json **ret)
     return 0;
 }
 
-/* recursion: depth <= FL_JSON_DEPTH_MAX */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX */
 static int read_sequence(struct reader *r, int depth, struct fl_json **ret)
 {
     fl_auto(fl_json) array = fl_json_array();
@@ -498,6 +498,7 @@ static int read_sequence(struct reader *r, int depth, struct fl_json **ret)
     return 0;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX */
 static int read_container(struct reader *r, const yaml_event_t *e, int depth, struct fl_json **ret)
 {
     bool mapping = e->type == YAML_MAPPING_START_EVENT;
@@ -519,7 +520,7 @@ static int read_container(struct reader *r, const yaml_event_t *e, int depth, st
     return rc;
 }
 
-/* depth: of the containers around the node. recursion: depth <= FL_JSON_DEPTH_MAX */
+/* depth: of the containers around the node. NOLINTNEXTLINE(misc-no-recursion): depth <= FL_JSON_DEPTH_MAX */
 static int read_node(struct reader *r, const yaml_event_t *e, int depth, struct fl_json **ret)
 {
     int rc = count_node(r, e->start_mark);

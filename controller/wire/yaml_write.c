@@ -239,7 +239,7 @@ static void write_key(struct fl_str key, struct fl_buf *b, int indent)
     fl_buf_char(b, ':');
 }
 
-/* recursion: depth <= TREE_DEPTH_MAX */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= TREE_DEPTH_MAX */
 static void write_members(const struct fl_json *j, struct fl_buf *b, int indent, bool first_inline,
                           int depth)
 {
@@ -259,7 +259,7 @@ static void write_members(const struct fl_json *j, struct fl_buf *b, int indent,
     }
 }
 
-/* recursion: depth <= TREE_DEPTH_MAX */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= TREE_DEPTH_MAX */
 static void write_elements(const struct fl_json *j, struct fl_buf *b, int indent, bool first_inline,
                            int depth)
 {
@@ -275,7 +275,7 @@ static void write_elements(const struct fl_json *j, struct fl_buf *b, int indent
     }
 }
 
-/* recursion: depth <= TREE_DEPTH_MAX */
+/* NOLINTNEXTLINE(misc-no-recursion): depth <= TREE_DEPTH_MAX */
 static void write_block(const struct fl_json *j, struct fl_buf *b, int indent, bool first_inline,
                         int depth)
 {

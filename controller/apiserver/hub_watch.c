@@ -214,8 +214,8 @@ static struct hub_feed *feed_new(struct fl_hub *h, const struct fl_watch_opts *o
     f->h = h;
     f->kind = o->kind;
     f->ns = fl_strndup(o->ns.n > 0 ? o->ns.p : "", o->ns.n);
-    f->labels = o->labels ? fl_selector_ref((struct fl_selector *)(uintptr_t)o->labels) : NULL;
-    f->fields = o->fields ? fl_selector_ref((struct fl_selector *)(uintptr_t)o->fields) : NULL;
+    f->labels = o->labels ? fl_selector_ref((struct fl_selector *)o->labels) : NULL;
+    f->fields = o->fields ? fl_selector_ref((struct fl_selector *)o->fields) : NULL;
     f->form = o->form;
     f->bookmarks = o->bookmarks;
     f->end_mark = o->bookmarks && o->send_initial;

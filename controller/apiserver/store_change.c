@@ -288,6 +288,7 @@ static int write_fn(struct fl_db_conn *c, void *arg, struct fl_err *err)
         rc = write_check(j, &row, found, err);
     }
     if (rc == 0) {
+        fl_assert(!found || row.body);
         rc = fl_store_change_apply(c, &j->ch, found ? &row : NULL, j->w->before, j->w->after, err);
     }
     fl_store_row_release(&row);

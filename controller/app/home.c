@@ -167,7 +167,7 @@ static int home_own_cert(struct fl_arena *a, const struct fl_options *o, const c
 {
     char name[256] = "localhost";
     if (gethostname(name, sizeof(name) - 1) < 0 || fl_name_dns_subdomain(fl_str_of(name))) {
-        snprintf(name, sizeof(name), "localhost");
+        (void)snprintf(name, sizeof(name), "localhost");
     }
     const char *const sans[] = {"localhost", "127.0.0.1", "::1", host, name, NULL};
     fl_auto_val(fl_buf) names = FL_BUF_INIT(HOME_FILE_MAX);

@@ -22,7 +22,7 @@ static void main_raise_files(void)
 
 static int main_usage(const struct fl_err *err)
 {
-    fprintf(stderr, "fairlead: %s\n", err->msg);
+    (void)fprintf(stderr, "fairlead: %s\n", err->msg);
     return 2;
 }
 
@@ -37,7 +37,7 @@ int main(int argc, char **argv)
 {
 #ifdef __GLIBC__
     /* Freed trees otherwise stay resident in an arena per thread. libraries.md, json-c. */
-    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_ARENA_MAX, 2); /* NOLINT(concurrency-mt-unsafe): before any thread */
 #endif
     fl_auto(fl_arena) a = fl_arena_new();
     struct fl_options o = {0};

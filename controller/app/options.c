@@ -275,7 +275,7 @@ static const char *option_env_name(const struct option *o, struct fl_arena *a)
 {
     char *s = fl_arena_fmt(a, "FAIRLEAD_%s", o->name);
     for (char *c = s + 9; *c; c++) {
-        *c = *c == '-' ? '_' : (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
+        *c = (char)(*c == '-' ? '_' : *c >= 'a' && *c <= 'z' ? *c - 32 : *c);
     }
     return s;
 }

@@ -74,7 +74,7 @@ void fl_arena_clear(struct fl_arena *a)
         FL_POISON(a->first->data, a->first->size);
     }
     a->last = a->first;
-    a->next_size = BLOCK_FIRST * 2;
+    a->next_size = (size_t)BLOCK_FIRST * 2;
     a->used = 0;
 }
 
@@ -93,7 +93,7 @@ static struct block *block_for(struct fl_arena *a, size_t size)
         /* The first block stays for the next pass, so it is of the usual size whatever is asked
          * first. */
         a->first = a->last = block_new(BLOCK_FIRST);
-        a->next_size = BLOCK_FIRST * 2;
+        a->next_size = (size_t)BLOCK_FIRST * 2;
     }
     if (a->last->size - a->last->used >= size) {
         return a->last;

@@ -205,9 +205,9 @@ void fl_duration_human(struct fl_buf *b, int64_t ms)
         pair_fmt(b, hours, 'h', 0, 0);
     } else if (days < 8) {
         pair_fmt(b, days, 'd', hours % 24, 'h');
-    } else if (days < 2 * 365) {
+    } else if (days < INT64_C(2) * 365) {
         pair_fmt(b, days, 'd', 0, 0);
-    } else if (days < 8 * 365) {
+    } else if (days < INT64_C(8) * 365) {
         pair_fmt(b, days / 365, 'y', days % 365, 'd');
     } else {
         pair_fmt(b, days / 365, 'y', 0, 0);

@@ -32,7 +32,7 @@ static void message_set(char *ret, size_t size, const char *text)
     }
     for (size_t i = 0; i < keep; i++) {
         unsigned char c = (unsigned char)text[i];
-        ret[i] = c < 0x20 || c == 0x7f ? ' ' : text[i];
+        ret[i] = (char)(c < 0x20 || c == 0x7f ? ' ' : c);
     }
     if (keep < n) {
         memcpy(ret + keep, "...", 3);

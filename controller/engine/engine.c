@@ -166,6 +166,7 @@ static void wake_referrers(struct engine_kind *k, const struct fl_obj *old,
 {
     const struct fl_obj *o = now ? now : old;
     struct fl_engine *e = k->engine;
+    fl_assert(o != NULL);
     if (old && now && old->trigger == now->trigger && old->ready == now->ready &&
         fl_str_eq(old->uid, now->uid)) {
         return;

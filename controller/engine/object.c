@@ -159,8 +159,8 @@ static signed char ready_of(struct fl_str text)
         struct fl_str status = {0};
         if (fl_scan_kind(one) == FL_SCAN_OBJECT &&
             fl_scan_plain(fl_scan_get(one, FL_STR("type")), &type) && fl_str_is(type, "Ready")) {
-            return fl_scan_plain(fl_scan_get(one, FL_STR("status")), &status) &&
-                   fl_str_is(status, "True");
+            return (signed char)(fl_scan_plain(fl_scan_get(one, FL_STR("status")), &status) &&
+                                 fl_str_is(status, "True"));
         }
     }
     return -1;

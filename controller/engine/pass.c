@@ -155,6 +155,7 @@ int fl_pass_get_live(struct fl_pass *p, const struct fl_kind *kind, const char *
         }
         return r;
     }
+    fl_assert(o != NULL);
     pass_borrow(p, o);
     fl_pass_decode(p, o, ret_spec, ret_status);
     return 0;

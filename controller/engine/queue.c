@@ -7,7 +7,7 @@
 #include "base/text.h"
 
 #define BACKOFF_MIN_MS 1000
-#define BACKOFF_MAX_MS (5 * 60 * 1000)
+#define BACKOFF_MAX_MS (INT64_C(5) * 60 * 1000)
 #define FAST_IN_A_ROW 3 /* then one of the slow lane, when both wait */
 #define NOT_IN_HEAP SIZE_MAX
 

@@ -7,7 +7,7 @@
 #include "engine/engine_priv.h"
 #include "wire/scan.h"
 
-#define STALLED_RECHECK_MS (10 * 60 * 1000)
+#define STALLED_RECHECK_MS (INT64_C(10) * 60 * 1000)
 
 struct run {
     struct engine_loop *l;

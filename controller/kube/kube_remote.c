@@ -430,8 +430,10 @@ int fl_kube_new_remote(const struct fl_kubeconfig *conf, struct fl_clock *clock,
 
 int fl_kube_new_in_cluster(struct fl_clock *clock, struct fl_kube **ret, struct fl_err *err)
 {
+    /* NOLINTBEGIN(concurrency-mt-unsafe): nothing here changes the environment */
     const char *host = getenv("KUBERNETES_SERVICE_HOST");
     const char *port = getenv("KUBERNETES_SERVICE_PORT");
+    /* NOLINTEND(concurrency-mt-unsafe) */
     if (!host || !host[0] || !port || !port[0]) {
         return fl_fail(
             err, FL_E_NOT_FOUND, "NotInCluster",

@@ -160,7 +160,7 @@ static struct fl_result execution_finish(struct fl_pass *p, enum fl_phase phase)
     case FL_PHASE_STOPPED:
         fl_pass_not_ready(p, "Stopped",
                           "stopped on request with %lld of %lld tags at the destination",
-                          (long long)(st->succeeded + st->skipped), (long long)st->total);
+                          (long long)st->succeeded + st->skipped, (long long)st->total);
         break;
     default:
         fl_pass_not_ready(p, "Failed",

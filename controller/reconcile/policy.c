@@ -553,7 +553,7 @@ static struct fl_result policy_reconcile(void *self, struct fl_pass *p)
         return policy_running(p, run);
     }
     int64_t left = fl_policy_runs_wait(p, run);
-    if (left > 0) {
+    if (run && left > 0) {
         return policy_cooling(p, run, left);
     }
     struct fl_err err = FL_ERR_INIT;

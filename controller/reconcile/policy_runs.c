@@ -137,7 +137,7 @@ static int runs_create(struct fl_pass *p, const struct fl_replication_execution_
     const char *const labels[] = {"fairlead.dev/policy", run->policy, NULL};
     const char *const *l = strlen(run->policy) <= 63 ? labels : NULL;
     for (int i = 0; i < RUNS_NAMES_MAX; i++) {
-        const char *name = fl_arena_fmt(p->arena, "%s-%lld", run->policy, (long long)(*number + 1));
+        const char *name = fl_arena_fmt(p->arena, "%s-%lld", run->policy, (long long)*number + 1);
         int r = fl_pass_create(p, &fl_kind_replication_execution, name, run, l, err);
         bool mine = false;
         *ret_new = r == 0;

@@ -56,8 +56,9 @@ step_cppcheck() {
 }
 
 step_tidy() {
-    [ -f build/clang/compile_commands.json ] || fl_build clang
-    git ls-files api controller | grep '\.c$' | xargs -P "$jobs" -n 4 clang-tidy --quiet -p build/clang
+    cmake --preset clang >/dev/null
+    # One file at a time: clang-tidy 14 carries what it knows of a va_list from one file into the next.
+    git ls-files api controller | grep '\.c$' | xargs -P "$jobs" -n 1 clang-tidy --quiet -p build/clang
     echo "$(git ls-files api controller | grep -c '\.c$') files are clean"
 }
 

@@ -490,6 +490,11 @@ static struct fl_result policy_conclude(struct policy_view *v)
             p, "Succeeded",
             "%lld tags are at the destination; %lld differ there and are kept (override is false)",
             (long long)st->up_to_date, (long long)st->kept);
+    } else if (st->tags == 0) {
+        fl_pass_ready(
+            p, "Succeeded",
+            "nothing to copy: the filters admit no tag of %lld repositories at the source",
+            (long long)st->repositories);
     } else {
         fl_pass_ready(p, "Succeeded", "%lld tags of %lld repositories are at the destination",
                       (long long)st->up_to_date, (long long)st->repositories);

@@ -79,8 +79,9 @@ static struct fl_result registry_reconcile(void *self, struct fl_pass *p)
     struct fl_err err = FL_ERR_INIT;
     struct fl_url url;
     if (fl_url_parse(fl_str_of(spec->url), &url, &err) == 0) {
-        st->host = fl_arena_fmt(p->arena, url.ipv6 ? "[%.*s]:%u" : "%.*s:%u", FL_STR_ARG(url.host),
-                                url.port);
+        fl_auto_val(fl_buf) origin = FL_BUF_INIT(FL_BUF_ANY);
+        fl_url_origin(&origin, &url); /* as image references write it: without the default port */
+        st->host = fl_arena_text(p->arena, origin.data + url.scheme.n + strlen("://"));
     }
     fl_auto(fl_registry_link) link = NULL;
     if (fl_remotes_get(self, p, fl_arena_str(p->arena, p->obj->name), &link, &err) < 0) {

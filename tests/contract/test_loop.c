@@ -22,7 +22,7 @@ static void test_registry__anonymous_is_ready_with_words(void **state)
     loop_field_is(l, SRC_REG, "status.reachable", "true");
     loop_field_is(l, SRC_REG, "status.authenticated", "false");
     loop_field_is(l, SRC_REG, "status.auth", "Anonymous");
-    loop_field_is(l, SRC_REG, "status.host", "src.example:80");
+    loop_field_is(l, SRC_REG, "status.host", "src.example");
     loop_field_is(l, SRC_REG, "status.capabilities", "[\"Catalog\"]");
     loop_field_is(l, SRC_REG, "status.lastProbeTime", "2023-11-14T22:13:20Z");
 }

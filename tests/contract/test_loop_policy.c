@@ -480,7 +480,10 @@ static void test_policy__failed_run_is_not_repeated_before_the_interval(void **s
 {
     struct loop *l = *state;
     failed_run(l, ",'interval':'10m'");
+    int64_t passes = loop_passes(l, "replicationpolicy");
     loop_patch(l, M, "{'metadata':{'labels':{'a':'b'}}}");
+    loop_wait_passes(l, "replicationpolicy", passes);
+    loop_settle(l); /* else the clock jumps between its look at the time and its delay */
     loop_advance(l, 599000);
     loop_settle(l);
     assert_int_equal(comparisons(l), 1);

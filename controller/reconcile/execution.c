@@ -148,7 +148,7 @@ static void execution_tick(void *arg)
 static struct fl_result execution_finish(struct fl_pass *p, enum fl_phase phase)
 {
     struct fl_replication_execution_status *st = p->status;
-    st->phase = phase;
+    st->phase = (int)phase;
     st->completion_time = fl_pass_now(p);
     fl_pass_condition_drop(p, "Reconciling");
     fl_pass_condition_drop(p, "Stalled");

@@ -31,7 +31,10 @@ step_shellcheck() {
 
 step_build-gcc() { fl_build release; }
 step_build-clang() { fl_build clang; }
-step_generated() { hack/gen --check; }
+step_generated() {
+    hack/gen --check
+    echo "$(git ls-files 'manifests/crd/*.yaml' 'api/v1alpha1/*.md' | grep -vc README) files are in step with the tables of api/"
+}
 
 step_asan() {
     fl_build asan

@@ -30,6 +30,8 @@ def folder_of(path):
 def check_floor(path, included, floors):
     own = folder_of(path)
     to = included.split("/")[0]
+    if ".." in included.split("/"):
+        return "name the folder, not the way to it"
     if to not in floors:
         return None
     if own == to:
@@ -64,7 +66,7 @@ def main():
                 if not match:
                     continue
                 quoted = '"' in line
-                why = check_floor(path, match[1], floors) if quoted else check_lib(path, match[1], libs)
+                why = (check_floor(path, match[1], floors) if quoted else None) or check_lib(path, match[1], libs)
                 if why:
                     print(f"{path}:{number}: {match[1]}: {why}")
                     bad += 1

@@ -128,7 +128,7 @@ check_eq "no upload session was left" "$(find "$T/target" -path '*/_uploads/*' -
 
 # --- the target is stopped in mid-run and comes back
 for i in $(seq 12); do
-    dd if=/dev/urandom of="$T/layer" bs=1M count=8 status=none
+    dd if=/dev/urandom of="$T/layer" bs=1M count=32 status=none
     mkdir -p "$T/big$i"
     read -r -a layer <<<"$(fl_blob "$T/big$i" "$T/layer")"
     printf '{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":["%s"]}}' "${layer[0]}" >"$T/config"

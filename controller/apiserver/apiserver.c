@@ -170,7 +170,7 @@ static void serve(struct fl_call *c)
         (void)fl_fail(&err, FL_E_UNAVAILABLE, "ServiceUnavailable", "the server is shutting down");
         fl_status_from_err(c->res, &err);
     } else if (is_health(c->req->path)) {
-        if (!fl_discovery_serve(s->discovery, c->req, c->res)) {
+        if (!fl_health_serve(s, c->req, c->res)) {
             no_such_page(c->res);
         }
     } else if (!(c->user = authenticate(s, c->req))) {
@@ -304,6 +304,10 @@ static void *tick(void *arg)
     int64_t swept = fl_clock_mono_ms(s->clock);
     while (tick_wait(s)) {
         fl_hub_tick(s->hub);
+        fl_apiserver_watch_disk(s);
+        if (s->disk_told) {
+            continue; /* what follows would write */
+        }
         (void)fl_apiserver_reap(s);
         if (fl_clock_mono_ms(s->clock) - swept >= SWEEP_MS) {
             swept = fl_clock_mono_ms(s->clock);

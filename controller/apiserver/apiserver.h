@@ -31,6 +31,8 @@ void fl_apiserver_serve(void *self, const struct fl_request *req, struct fl_resp
 /* For wire/httpd: 3 MiB for API bodies; the 413 Status. */
 size_t fl_apiserver_body_cap(void *self, const struct fl_request *head);
 void fl_apiserver_too_big(void *self, const struct fl_request *head, struct fl_response *res);
+/* What /readyz says; false: why is appended. */
+bool fl_apiserver_ready(struct fl_apiserver *s, struct fl_buf *why);
 /* Prometheus lines: store size, watchers, requests by verb and code. */
 void fl_apiserver_metrics(struct fl_apiserver *s, struct fl_buf *b);
 

@@ -276,35 +276,6 @@ static void answer_v3(struct fl_discovery *d, const struct fl_request *req, stru
     answer_json(d, req, res, &w);
 }
 
-static void answer_text(struct fl_response *res, int status, const char *text)
-{
-    res->status = status;
-    res->content_type = "text/plain";
-    fl_buf_text(&res->body, text);
-}
-
-/* "/healthz" also with a check's name behind it. */
-static bool health(const struct fl_request *req, struct fl_response *res)
-{
-    static const char *const paths[] = {"/healthz", "/livez", "/readyz"};
-    for (size_t i = 0; i < FL_LEN(paths); i++) {
-        size_t n = strlen(paths[i]);
-        bool exact = fl_str_is(req->path, paths[i]);
-        if (!exact && !(fl_str_starts(req->path, paths[i]) && req->path.n > n &&
-                        fl_str_is((struct fl_str){req->path.p + n, req->path.n - n}, "/ping"))) {
-            continue;
-        }
-        fl_auto_val(fl_buf) verbose = FL_BUF_INIT(64);
-        bool told = exact && fl_query_get(req->query, "verbose", &verbose);
-        answer_text(res, 200, told ? "[+]ping ok\n" : "ok");
-        if (told) {
-            fl_buf_fmt(&res->body, "%s check passed\n", paths[i] + 1);
-        }
-        return true;
-    }
-    return false;
-}
-
 /* Paths. */
 
 static const struct fl_kind *leader_of(struct fl_str group, struct fl_str version)
@@ -393,9 +364,6 @@ static bool get_serve(struct fl_discovery *d, const struct fl_request *req, stru
     if (path.n > 1 && path.p[path.n - 1] == '/') {
         path.n--;
     }
-    if (health(req, res)) {
-        return true;
-    }
     if (fl_str_is(path, "/") || fl_str_is(path, "/version")) {
         struct fl_doc_want w = {.type = path.n == 1 ? DOC_ROOT : DOC_VERSION};
         answer_json(d, req, res, &w);
@@ -406,8 +374,7 @@ static bool get_serve(struct fl_discovery *d, const struct fl_request *req, stru
 
 static bool ours(struct fl_str path)
 {
-    static const char *const roots[] = {"/healthz", "/livez", "/readyz", "/version",
-                                        "/openapi", "/api",   "/apis"};
+    static const char *const roots[] = {"/version", "/openapi", "/api", "/apis"};
     struct fl_str rest;
     if (path.n == 1) {
         return true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What clients ask before they work: /version, /healthz, /livez, /readyz, /, /api, /apis (aggregated v2, v2beta1, legacy), group
+ * What clients ask before they work: /version, /, /api, /apis (aggregated v2, v2beta1, legacy), group
  * and resource lists, /openapi/v2 (protobuf stub and JSON), /openapi/v3. Documents are made once from the scheme and kept. */
 #ifndef FL_APISERVER_DISCOVERY_H
 #define FL_APISERVER_DISCOVERY_H

@@ -50,6 +50,7 @@ struct fl_apiserver {
     bool tick_stop, tick_now; /* under tick_lock */
     pthread_t tick;
     bool ticking;
+    bool disk_told; /* the tick's: a fault of the disk was logged, and not yet its end */
 };
 
 enum fl_field_validation { FL_VALIDATE_WARN, FL_VALIDATE_IGNORE, FL_VALIDATE_STRICT };
@@ -101,6 +102,11 @@ void fl_verb_patch(struct fl_call *c);
 void fl_verb_delete(struct fl_call *c);
 void fl_verb_delete_collection(struct fl_call *c);
 void fl_verb_review(struct fl_call *c);
+
+/* False: no page of health. */
+bool fl_health_serve(struct fl_apiserver *s, const struct fl_request *req, struct fl_response *res);
+/* Once a tick: logs when writes begin to fail and when they succeed again; in between tries one. */
+void fl_apiserver_watch_disk(struct fl_apiserver *s);
 
 /* Deletes what is left in namespaces that are being deleted, then them; returns how many are still there. */
 int fl_apiserver_reap(struct fl_apiserver *s);

@@ -90,10 +90,9 @@ static int store_load(struct fl_db_conn *c, void *arg, struct fl_err *err)
 
 static int store_open_db(struct fl_store *s, const struct fl_store_conf *conf, struct fl_err *err)
 {
-    fl_auto_text path = fl_asprintf("%s/fairlead.db", conf->data_dir);
     fl_auto_text own_key = fl_asprintf("%s/secrets.key", conf->data_dir);
     struct fl_db_conf db = {
-        .path = path, .migrations = store_migrations, .sync_normal = conf->sync_normal};
+        .path = s->path, .migrations = store_migrations, .sync_normal = conf->sync_normal};
     int rc = store_make_dir(conf->data_dir, err);
 
     if (rc == 0) {
@@ -115,6 +114,7 @@ int fl_store_open(const struct fl_store_conf *conf, struct fl_store **ret, struc
     int rc;
 
     fl_assert(conf->data_dir && *conf->data_dir && conf->clock);
+    s->path = fl_asprintf("%s/fairlead.db", conf->data_dir);
     s->clock = conf->clock;
     s->keep[STORE_LONG] = conf->log_keep > 0 ? conf->log_keep : STORE_LOG_KEEP;
     s->keep[STORE_SHORT] = s->keep[STORE_LONG] / 10;
@@ -147,6 +147,7 @@ void fl_store_close(struct fl_store *s)
     }
     fl_db_close(s->db);
     fl_keyring_free(s->keys);
+    fl_free(s->path);
     fl_buf_release(&s->text);
     fl_buf_release(&s->sealed);
     fl_buf_release(&s->sealed_old);
@@ -156,6 +157,11 @@ void fl_store_close(struct fl_store *s)
 int64_t fl_store_rv(struct fl_store *s)
 {
     return atomic_load(&s->rv);
+}
+
+const char *fl_store_path(const struct fl_store *s)
+{
+    return s->path;
 }
 
 int64_t fl_store_size_bytes(struct fl_store *s)

@@ -95,6 +95,11 @@ int fl_store_replay(struct fl_store *s, int64_t rv, int64_t upto, const struct f
  * older key sealed. Called every minute or so by the API server, by one thread at a time; returns how much is known to be
  * left to do (0 = nothing, else call again soon), or a failure. */
 int fl_store_sweep(struct fl_store *s, struct fl_err *err);
+/* 0, or why the disk refused a write (UNAVAILABLE, BAD_DATA), until fl_store_probe succeeded. */
+int fl_store_fault(struct fl_store *s, struct fl_err *err);
+/* Tries a write that needs as much room as large objects do, and leaves nothing behind. */
+int fl_store_probe(struct fl_store *s, struct fl_err *err);
+const char *fl_store_path(const struct fl_store *s); /* of the database */
 int64_t fl_store_size_bytes(struct fl_store *s);
 
 #endif

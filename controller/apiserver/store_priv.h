@@ -33,6 +33,7 @@ void fl_store_place(const struct fl_kind *k, struct store_place *ret);
 const struct fl_kind *fl_store_kind_at(struct fl_str res);
 
 struct fl_store {
+    char *path;
     struct fl_db *db;
     struct fl_clock *clock;
     struct fl_keyring *keys;

@@ -96,6 +96,11 @@ static void standalone_metrics(void *arg, struct fl_buf *b)
     fl_apiserver_metrics(arg, b);
 }
 
+static bool standalone_ready(void *arg, struct fl_buf *why)
+{
+    return fl_apiserver_ready(arg, why);
+}
+
 static int standalone_start(struct standalone *s, struct fl_err *err)
 {
     int x = standalone_address(s, err);
@@ -110,8 +115,9 @@ static int standalone_start(struct standalone *s, struct fl_err *err)
         .kube = s->kube,
         .clock = s->clock,
         .controllers = !s->o->no_controllers,
+        .ready = standalone_ready,
         .metrics = standalone_metrics,
-        .metrics_arg = s->api,
+        .arg = s->api,
     };
     x = fl_work_start(&work, &s->work, err);
     return x < 0 ? x : standalone_write_kubeconfig(s, err);

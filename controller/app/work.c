@@ -26,9 +26,17 @@ static void work_serve_metrics(struct fl_work *w, struct fl_response *res)
 {
     fl_metrics_write(w->metrics, &res->body);
     if (w->conf.metrics) {
-        w->conf.metrics(w->conf.metrics_arg, &res->body);
+        w->conf.metrics(w->conf.arg, &res->body);
     }
     work_answer(res, 200, "text/plain; version=0.0.4; charset=utf-8");
+}
+
+static bool work_ready(struct fl_work *w, struct fl_buf *why)
+{
+    if (w->conf.ready && !w->conf.ready(w->conf.arg, why)) {
+        return false;
+    }
+    return !w->engine || fl_engine_ready(w->engine, why);
 }
 
 static void work_serve(void *self, const struct fl_request *req, struct fl_response *res)
@@ -43,7 +51,7 @@ static void work_serve(void *self, const struct fl_request *req, struct fl_respo
         work_answer(res, 200, "text/plain");
         fl_buf_text(&res->body, "ok");
     } else if (fl_str_is(req->path, "/readyz")) {
-        bool ready = !w->engine || fl_engine_ready(w->engine, &res->body);
+        bool ready = work_ready(w, &res->body);
         work_answer(res, ready ? 200 : 503, "text/plain");
         fl_buf_text(&res->body, ready ? "ok" : "\n");
     } else {

@@ -15,9 +15,11 @@ struct fl_work_conf {
     struct fl_kube *kube;
     struct fl_clock *clock;
     bool controllers; /* false: only metrics and health */
+    /* Asked for /readyz beside the engine (the embedded API's); may be NULL. False: appends why. */
+    bool (*ready)(void *arg, struct fl_buf *why);
     /* More lines for /metrics (the embedded API's); may be NULL. */
     void (*metrics)(void *arg, struct fl_buf *b);
-    void *metrics_arg;
+    void *arg; /* of both */
 };
 
 /* UNAVAILABLE: the metrics address is taken. */

@@ -49,6 +49,7 @@ struct fl_db {
     struct fl_db_conn *free_readers; /* last used first: its cache is warm */
     int n_readers;
     struct fl_cond reader_back;
+    struct fl_err fault; /* code 0: none */
 
     /* The writer's alone. */
     struct fl_db_conn *writer;
@@ -401,6 +402,16 @@ static struct db_write *writer_take(struct fl_db *db)
     return batch;
 }
 
+/* Before the answers: whoever saw a write fail sees the fault too. */
+static void writer_note_fault(struct fl_db *db)
+{
+    if (!db->writer->fault.code) {
+        return;
+    }
+    fl_lock_scope(&db->lock);
+    db->fault = db->writer->fault;
+}
+
 static void *writer_main(void *arg)
 {
     struct fl_db *db = arg;
@@ -415,7 +426,9 @@ static void *writer_main(void *arg)
             writer_fail_batch(batch, &err);
         }
         fl_db_conn_reset(db->writer);
+        writer_note_fault(db);
         writer_answer(db, batch);
+        fl_err_clear(&db->writer->fault);
         writer_checkpoint(db);
     }
     return NULL;
@@ -427,6 +440,23 @@ static void db_caller_leaves(struct fl_db *db)
     db->callers--;
     if (db->stopping && db->callers == 0) {
         fl_cond_signal(&db->callers_gone);
+    }
+}
+
+int fl_db_fault(struct fl_db *db, struct fl_err *err)
+{
+    fl_lock_scope(&db->lock);
+    if (db->fault.code && err) {
+        *err = db->fault;
+    }
+    return (int)db->fault.code;
+}
+
+void fl_db_fault_over(struct fl_db *db)
+{
+    fl_lock_scope(&db->lock);
+    if (!db->writer->fault.code) {
+        fl_err_clear(&db->fault);
     }
 }
 

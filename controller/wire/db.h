@@ -34,6 +34,11 @@ void fl_db_close(struct fl_db *db);
  * order, and must be quick. A commit that fails (disk full, I/O) fails all in it with UNAVAILABLE; the store stays usable. */
 int fl_db_write(struct fl_db *db, int (*fn)(struct fl_db_conn *c, void *arg, struct fl_err *err),
                 void (*committed)(void *arg), void *arg, struct fl_err *err);
+/* 0, or why the disk or the file refused a write (UNAVAILABLE, BAD_DATA; the newest one), until fl_db_fault_over: writes that
+ * need no room may succeed between others that fail, so the one who knows what proves the end says so. */
+int fl_db_fault(struct fl_db *db, struct fl_err *err);
+/* In `committed` alone. The fault stays when another write of the same transaction met one. */
+void fl_db_fault_over(struct fl_db *db);
 /* fn runs on the caller's thread with a reader connection in one read transaction. */
 int fl_db_read(struct fl_db *db, int (*fn)(struct fl_db_conn *c, void *arg, struct fl_err *err),
                void *arg, struct fl_err *err);

@@ -13,6 +13,7 @@ struct fl_db_conn {
     size_t n_slots;
     size_t n_stmts;
     struct fl_stmt *used;
+    struct fl_err fault;     /* of the disk or the file, met since it was cleared */
     struct fl_db_conn *next; /* of the idle ones */
 };
 

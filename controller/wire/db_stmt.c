@@ -192,12 +192,21 @@ void fl_stmt_bind_null(struct fl_stmt *s, int i)
     stmt_bound(s, sqlite3_bind_null(s->st, i));
 }
 
+static void conn_note_fault(struct fl_db_conn *c, const struct fl_err *err)
+{
+    if (!c->fault.code && (err->code == FL_E_UNAVAILABLE || err->code == FL_E_BAD_DATA)) {
+        c->fault = *err;
+    }
+}
+
 int fl_stmt_step(struct fl_stmt *s, struct fl_err *err)
 {
+    struct fl_err own = FL_ERR_INIT;
+    struct fl_err *e = err ? err : &own;
     int rc;
 
     if (s->bind_rc != SQLITE_OK) {
-        return fl_db_fail_rc(NULL, s->bind_rc, "bind", err);
+        return fl_db_fail_rc(NULL, s->bind_rc, "bind", e);
     }
     rc = sqlite3_step(s->st);
     if (rc == SQLITE_ROW) {
@@ -207,7 +216,8 @@ int fl_stmt_step(struct fl_stmt *s, struct fl_err *err)
         (void)sqlite3_reset(s->st);
         return 0;
     }
-    rc = fl_db_fail_rc(s->conn->db, rc, "store", err);
+    rc = fl_db_fail_rc(s->conn->db, rc, "store", e);
+    conn_note_fault(s->conn, e);
     (void)sqlite3_reset(s->st);
     return rc;
 }

@@ -19,6 +19,8 @@ struct fl_controller {
     void *self;
     bool
         common; /* spec begins with struct fl_common: interval, suspend, mode are handled by the engine */
+    int64_t
+        interval_ms; /* for specs that leave interval out (its row has no default); 0: never by the clock */
     /* One pass. Set conditions through pass.h; the outcome is one value. Called on a worker, one per key at a time. */
     struct fl_result (*reconcile)(void *self, struct fl_pass *p);
     /* Not NULL: a finalizer is kept on objects of this kind, and this runs when they are being deleted. It must not block on a remote that
@@ -52,5 +54,11 @@ void fl_engine_free(struct fl_engine *e);
 /* Ready: caches synced and the API reachable within the last minute; else why not (one line). */
 bool fl_engine_ready(struct fl_engine *e, struct fl_buf *why);
 struct fl_cache *fl_engine_cache(struct fl_engine *e);
+/* Makes a pass due from outside (webhook), as a person's request does. quiet_ms: only when no further wake has come for so long
+ * (debounce), but at most max_ms after the first; 0: at once. A wake during a pass leaves exactly one more. detail (may be NULL, cut at
+ * 100 bytes) reaches p->wake. False: no controller of ours has such a kind. Objects that are not there are nothing. Any thread. */
+bool fl_engine_wake(struct fl_engine *e, const struct fl_kind *kind, struct fl_str ns,
+                    struct fl_str name, enum fl_wake_cause cause, const char *detail,
+                    int64_t quiet_ms, int64_t max_ms);
 
 #endif

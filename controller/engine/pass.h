@@ -24,6 +24,14 @@ struct fl_result fl_wait_event(void); /* only a change or an event; Ready=Unknow
  * Reconciling=True ProgressingWithRetry, one Warning event per new text, and the next try. */
 struct fl_result fl_failed(const struct fl_err *err);
 
+/* Why a pass is due; the strongest of what has gathered since the last: request, hook, change, clock. */
+enum fl_wake_cause { FL_WAKE_CLOCK, FL_WAKE_CHANGE, FL_WAKE_HOOK, FL_WAKE_REQUEST };
+struct fl_wake {
+    enum fl_wake_cause
+        cause; /* CHANGE: of the object or of what it refers to, and the first pass after a start */
+    char detail[104]; /* HOOK: the delivery's id; "" = none */
+};
+
 struct fl_engine;
 struct fl_controller;
 
@@ -43,7 +51,8 @@ struct fl_pass {
      * for one that was cut off or deferred. */
     const char *requested;
     const char *approved; /* value of the annotation fairlead.dev/approve; NULL */
-    bool changed;         /* metadata.generation is not status.observedGeneration */
+    struct fl_wake wake;
+    bool changed; /* metadata.generation is not status.observedGeneration */
     /* Set by a reconciler that could only wait for what is under way: request and generation count as not seen, and a later
      * pass finds both again. */
     bool deferred;

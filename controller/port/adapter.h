@@ -8,6 +8,8 @@
 #include "base/secret.h"
 
 struct fl_registry_ops; /* port/registry.h */
+struct fl_mirror_ops;   /* port/mirror.h */
+struct fl_repo_ops;
 
 /* an opened connection to one remote; any thread, many calls at once. Each vendor defines its own */
 struct fl_remote;
@@ -18,7 +20,7 @@ struct fl_remote_key { /* one entry of the Secret */
 };
 
 struct fl_remote_conf {
-    const char *url; /* checked: http(s), no credentials */
+    const char *url; /* checked by its kind, no credentials */
     /* the Secret's entries; copied (as fl_secret) where they are kept */
     const struct fl_remote_key *secret;
     size_t n_secret;    /* 0: anonymous */
@@ -26,6 +28,13 @@ struct fl_remote_conf {
     bool insecure;
     int64_t timeout_ms; /* one small call */
     int max_concurrent; /* calls in flight */
+    const char *
+        provider; /* spec.provider, where a kind has one: which keys of the Secret have a meaning; NULL */
+    /* NULL: private addresses are fine, as the registry port has it. Else NULL-ended: names (globs), addresses and CIDR blocks
+     * that may be private or loopback; all others must be public. Copied. */
+    const char *const *private_hosts;
+    const char
+        *run_dir; /* a private folder for key files of running commands; NULL where none are run */
     struct fl_clock *clock;
 };
 
@@ -35,6 +44,8 @@ struct fl_adapter {
     int (*open)(const struct fl_remote_conf *conf, struct fl_remote **ret, struct fl_err *err);
     void (*close)(struct fl_remote *r);     /* NULL is fine; no call is running */
     const struct fl_registry_ops *registry; /* NULL = not offered */
+    const struct fl_mirror_ops *mirror;
+    const struct fl_repo_ops *repo;
 };
 
 #endif

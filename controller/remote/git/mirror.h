@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The adapter `git`: any git server over http(s) or ssh, and the repositories on disk. */
+#ifndef FL_REMOTE_GIT_MIRROR_H
+#define FL_REMOTE_GIT_MIRROR_H
+
+#include "port/adapter.h"
+#include "port/mirror.h"
+
+extern const struct fl_adapter fl_adapter_git;
+
+#endif

@@ -85,6 +85,11 @@ static struct fl_result registry_reconcile(void *self, struct fl_pass *p)
     }
     fl_auto(fl_registry_link) link = NULL;
     if (fl_remotes_get(self, p, fl_arena_str(p->arena, p->obj->name), &link, &err) < 0) {
+        /* Trying again does not make a Secret: its arrival wakes the Registry. Who only refers to the Registry is not woken by
+         * the Secret, and has the code as it is. */
+        if (err.code == FL_E_NOT_FOUND && fl_text_eq(err.reason, "SecretNotFound")) {
+            err.code = FL_E_INVALID;
+        }
         return registry_failed(p, false, &err);
     }
     struct fl_ctx ctx = fl_ctx_timeout(&p->ctx, spec->common.timeout_ms);

@@ -63,7 +63,7 @@ static void test_registry__wrong_secrets_are_told_and_recovered_from(void **stat
          {.ready = "False",
           .reason = "SecretNotFound",
           .words = {"spec.secretRef", "there is no Secret 's'", "create it"},
-          .reconciling = "ProgressingWithRetry"},
+          .stalled = "SecretNotFound"},
          "{'username':'robot','password':'" PASSWORD "'}"},
         {"secret of the wrong shape",
          ",'secretRef':{'name':'s'}",
@@ -122,7 +122,7 @@ static void test_registry__authorities_that_are_missing_are_told_and_recovered_f
                                           .ready = "False",
                                           .reason = "SecretNotFound",
                                           .words = {"spec.caRef", "there is no Secret 'ca'"},
-                                          .reconciling = "ProgressingWithRetry"});
+                                          .stalled = "SecretNotFound"});
     loop_secret(l, "ca", "{'tls.crt':'PEM'}");
     loop_wait_says(l, &(struct loop_want){.path = SRC_REG,
                                           .ready = "False",
@@ -155,8 +155,32 @@ static void test_registry__secret_changed_to_garbage_later(void **state)
     loop_wait_says(l, &(struct loop_want){.path = SRC_REG,
                                           .ready = "False",
                                           .reason = "SecretNotFound",
-                                          .reconciling = "ProgressingWithRetry"});
+                                          .stalled = "SecretNotFound"});
     good_secret(l, "s");
+    loop_wait_ready(l, SRC_REG, "takes the credentials");
+}
+
+static void test_registry__missing_secret_is_looked_for_by_event_and_slowly(void **state)
+{
+    struct loop *l = *state;
+    fl_fake_port_setup(l->port, SRC, &locked);
+    loop_registry(l, "src", SRC, ",'secretRef':{'name':'s'}");
+    loop_wait_says(l, &(struct loop_want){.path = SRC_REG,
+                                          .ready = "False",
+                                          .reason = "SecretNotFound",
+                                          .stalled = "SecretNotFound"});
+    loop_settle(l);
+    int64_t wait = loop_next_ms(l, "registry") - fl_clock_mono_ms(l->clock);
+    assert_true(wait >= 570000 && wait <= 630000); /* the interval is 0: ten minutes */
+    int64_t passes = loop_passes(l, "registry");
+    good_secret(l, "other");
+    loop_settle(l);
+    assert_int_equal(loop_passes(l, "registry"), passes);
+    loop_advance(l, wait);
+    loop_wait_passes(l, "registry", passes);
+    loop_settle(l);
+    loop_field_is(l, SRC_REG, "status.reachable", "false");
+    good_secret(l, "s"); /* no time goes by */
     loop_wait_ready(l, SRC_REG, "takes the credentials");
 }
 
@@ -397,6 +421,7 @@ int main(void)
         loop_test(test_registry__wrong_secrets_are_told_and_recovered_from),
         loop_test(test_registry__authorities_that_are_missing_are_told_and_recovered_from),
         loop_test(test_registry__secret_changed_to_garbage_later),
+        loop_test(test_registry__missing_secret_is_looked_for_by_event_and_slowly),
         loop_test(test_registry__rotated_secret_is_used_at_once_and_the_old_remote_closed),
         loop_test(test_registry__outcomes_of_the_probe_and_their_conditions),
         loop_test(test_registry__probe_time_moves_with_the_outcome_only),

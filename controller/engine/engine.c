@@ -97,6 +97,7 @@ void fl_engine_add(struct fl_engine *e, const struct fl_controller *c)
                               .backoff_max_ms = e->conf.backoff_max_ms};
     loop_metrics(l, &q.series);
     l->queue = fl_queue_new(&q);
+    l->told = engine_told_new();
     e->loops = fl_reallocarray(e->loops, e->n_loops + 1, sizeof(*e->loops));
     e->loops[e->n_loops++] = l;
 }
@@ -111,6 +112,7 @@ void fl_engine_free(struct fl_engine *e)
     engine_events_free(e->events);
     for (size_t i = 0; i < e->n_loops; i++) {
         fl_queue_free(e->loops[i]->queue);
+        engine_told_free(e->loops[i]->told);
         fl_free(e->loops[i]->threads);
         fl_free(e->loops[i]);
     }
@@ -147,6 +149,7 @@ static void wake_self(struct engine_loop *l, const struct fl_obj *old, const str
         fl_auto_val(fl_buf) key = FL_BUF_INIT(FL_QUEUE_KEY - 1);
         fl_buf_fmt(&key, "%.*s/%.*s", FL_STR_ARG(old->ns), FL_STR_ARG(old->name));
         fl_queue_remove(l->queue, fl_buf_slice(&key));
+        (void)engine_told_forget(l->told, fl_buf_slice(&key));
         if (l->ctl.forget) {
             l->ctl.forget(l->ctl.self, old->ns, old->name, old->uid);
         }

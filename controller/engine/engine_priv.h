@@ -11,6 +11,7 @@
 #define ENGINE_WRITE_TIMEOUT_MS 30000
 
 struct engine_events;
+struct engine_told;
 
 enum engine_outcome {
     OUTCOME_SUCCESS,
@@ -24,6 +25,7 @@ struct engine_loop { /* one controller */
     struct fl_engine *engine;
     struct fl_controller ctl;
     struct fl_queue *queue;
+    struct engine_told *told;
     pthread_t *threads;
     int n_threads;
     struct fl_metric *total[OUTCOME_COUNT], *errors, *terminal, *seconds, *active;
@@ -53,6 +55,16 @@ struct fl_engine {
 /* ---- worker.c ---- */
 
 void engine_worker(struct engine_loop *l); /* a thread's life */
+
+/* ---- told.c: any thread ---- */
+
+struct engine_told *engine_told_new(void);
+void engine_told_free(struct engine_told *t);
+/* Remembers that this was logged of the object; false: it was the last thing that was. */
+bool engine_told_anew(struct engine_told *t, struct fl_str key, const char *what,
+                      const struct fl_err *err);
+/* It does not fail any more, or is gone. True: it failed until now. */
+bool engine_told_forget(struct engine_told *t, struct fl_str key);
 
 /* ---- decode.c ---- */
 

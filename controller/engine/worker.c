@@ -66,15 +66,13 @@ static void run_close(struct run *r)
     fl_obj_free(r->st.base);
 }
 
-static void log_pass(const struct run *r, enum fl_log_level level, const char *msg,
-                     const struct fl_err *err)
+/* A failure that is the same with each try is logged once. */
+static void log_failure(const struct run *r, enum fl_log_level level, const char *msg,
+                        const struct fl_err *err)
 {
-    if (err) {
-        fl_log(level, msg, FL_S("controller", r->l->ctl.name), FL_S("object", r->key.p),
-               FL_ERR(err));
-    } else {
-        fl_log(level, msg, FL_S("controller", r->l->ctl.name), FL_S("object", r->key.p));
-    }
+    bool anew = engine_told_anew(r->l->told, r->key, msg, err);
+    fl_log(anew ? level : FL_LOG_DEBUG, msg, FL_S("controller", r->l->ctl.name),
+           FL_S("object", r->key.p), FL_ERR(err));
 }
 
 /* ---- when is the next one ---- */
@@ -184,6 +182,20 @@ static void report_failure(struct run *r, const struct fl_err *err)
     }
 }
 
+/* One line in the log, whatever has changed. */
+static void log_success(struct run *r, const struct fl_condition *now)
+{
+    bool failed = engine_told_forget(r->l->told, r->key);
+    bool changed =
+        !fl_text_eq(now->status, r->st.ready_was) || !fl_text_eq(now->reason, r->st.reason_was);
+    if (failed || changed) {
+        fl_log(FL_LOG_INFO, changed ? "readiness changed" : "pass succeeded again",
+               FL_S("controller", r->l->ctl.name), FL_S("object", r->key.p),
+               FL_S("ready", now->status), FL_S("reason", now->reason),
+               FL_S("message", now->message ? now->message : ""));
+    }
+}
+
 /* What people are told of, once it is stored: a failure when its text is new, Ready when it flips. */
 static void announce(struct run *r, const struct fl_result *res)
 {
@@ -196,17 +208,16 @@ static void announce(struct run *r, const struct fl_result *res)
                     !fl_text_eq(now->message, r->st.message_was);
     const char *message = now->message ? now->message : "";
     if (res->then == FL_THEN_FAILED) {
+        bool bug = res->err.code == FL_E_BUG;
+        log_failure(r, bug ? FL_LOG_ERROR : FL_LOG_WARN, "pass failed", &res->err);
         if (reworded) {
-            bool bug = res->err.code == FL_E_BUG;
-            log_pass(r, bug ? FL_LOG_ERROR : FL_LOG_WARN, "pass failed", &res->err);
             fl_pass_event(&r->p, "Warning", now->reason, "%s", message);
         }
-    } else if (flipped && fl_text_eq(now->status, "True")) {
-        fl_pass_event(&r->p, "Normal", now->reason, "%s", message);
+        return;
     }
-    if (flipped) {
-        fl_log(FL_LOG_INFO, "readiness changed", FL_S("controller", r->l->ctl.name),
-               FL_S("object", r->key.p), FL_S("ready", now->status), FL_S("reason", now->reason));
+    log_success(r, now);
+    if (flipped && fl_text_eq(now->status, "True")) {
+        fl_pass_event(&r->p, "Normal", now->reason, "%s", message);
     }
 }
 
@@ -226,7 +237,7 @@ static bool publish(struct run *r, bool last)
     } else if (rc == FL_E_CANCELED) {
         r->outcome = OUTCOME_REQUEUE;
     } else {
-        log_pass(r, FL_LOG_WARN, "status not written", &err);
+        log_failure(r, FL_LOG_WARN, "status not written", &err);
         next_backed_off(r);
     }
     return false;
@@ -311,7 +322,7 @@ static void run_deletion(struct run *r)
         (void)pass_refresh(p, &err);
         next_at_once(r);
     } else if (rc < 0 && rc != FL_E_NOT_FOUND) {
-        log_pass(r, FL_LOG_WARN, "finalizer not removed", &err);
+        log_failure(r, FL_LOG_WARN, "finalizer not removed", &err);
         next_backed_off(r);
     }
 }
@@ -331,7 +342,7 @@ static bool keep_finalizer(struct run *r)
         (void)pass_refresh(&r->p, &err);
         next_at_once(r);
     } else if (rc != FL_E_NOT_FOUND) {
-        log_pass(r, FL_LOG_WARN, "finalizer not added", &err);
+        log_failure(r, FL_LOG_WARN, "finalizer not added", &err);
         next_backed_off(r);
     }
     return false;
@@ -396,7 +407,7 @@ static void work_on(struct engine_loop *l, struct fl_str key, struct fl_arena *a
     if (run_open(&r, o, a, &err) == 0) {
         run_pass(&r);
     } else {
-        log_pass(&r, FL_LOG_ERROR, "object not readable", &err);
+        log_failure(&r, FL_LOG_ERROR, "object not readable", &err);
         next_backed_off(&r);
     }
     run_close(&r);

@@ -680,6 +680,143 @@ static void test_engine__same_failure_again_writes_nothing(void **state)
     rig_down(&g);
 }
 
+/* ---- what is logged ---- */
+
+struct lines {
+    struct fl_lock lock; /* guards the others */
+    char v[16][512];
+    size_t n;
+};
+
+static void lines_add(void *arg, struct fl_str line)
+{
+    struct lines *l = arg;
+    fl_lock_scope(&l->lock);
+    assert_true(l->n < FL_LEN(l->v));
+    (void)snprintf(l->v[l->n++], sizeof(l->v[0]), "%.*s", FL_STR_ARG(line));
+}
+
+static void lines_begin(struct lines *l)
+{
+    l->n = 0;
+    fl_lock_init(&l->lock, "lines", FL_RANK_LOG + 1);
+    fl_log_sink(lines_add, l);
+    fl_log_setup(FL_LOG_INFO, FL_LOG_TEXT);
+}
+
+static void lines_end(struct lines *l)
+{
+    fl_log_setup(FL_LOG_ERROR, FL_LOG_TEXT);
+    fl_log_sink(NULL, NULL);
+    fl_lock_destroy(&l->lock);
+}
+
+/* Since the last look exactly this many, and each contains the same. */
+static void lines_expect(struct lines *l, const char *step, size_t n, const char *level,
+                         const char *text)
+{
+    size_t wrong = 0;
+    size_t there;
+    {
+        fl_lock_scope(&l->lock);
+        there = l->n;
+        l->n = 0;
+        for (size_t i = 0; i < there; i++) {
+            if (!level || !strstr(l->v[i], level) || !strstr(l->v[i], text)) {
+                wrong++;
+                print_error("%s: %s\n", step, l->v[i]);
+            }
+        }
+    }
+    if (wrong > 0 || there != n) {
+        fail_msg("%s: %zu lines, %zu of them wrong; wanted %zu", step, there, wrong, n);
+    }
+}
+
+static void test_engine__failure_is_one_line_until_it_changes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum fl_code code;
+        const char *msg;
+        size_t lines;
+        const char *level, *text;
+    } steps[] = {
+        {"first", FL_E_UNAVAILABLE, "it is away", 1, "level=warn", "it is away"},
+        {"again", FL_E_UNAVAILABLE, "it is away", 0, NULL, NULL},
+        {"and again", FL_E_UNAVAILABLE, "it is away", 0, NULL, NULL},
+        {"other words", FL_E_UNAVAILABLE, "it is far away", 1, "level=warn", "it is far away"},
+        {"other words again", FL_E_UNAVAILABLE, "it is far away", 0, NULL, NULL},
+        {"stalled", FL_E_AUTH, "it is locked", 1, "level=warn", "it is locked"},
+        {"recovered", FL_OK, "", 1, "level=info", "ready=True"},
+        {"still well", FL_OK, "", 0, NULL, NULL},
+        {"the same as before", FL_E_AUTH, "it is locked", 1, "level=warn", "it is locked"},
+        {"a bug", FL_E_BUG, "it is broken", 1, "level=error", "it is broken"},
+    };
+    struct lines l;
+    struct rig g;
+    rig_up(&g, false);
+    lines_begin(&l);
+    registry_make(&g);
+    for (size_t i = 0; i < FL_LEN(steps); i++) {
+        script_fail(&g, steps[i].code, "Why", steps[i].msg, -1);
+        if (i == 0) {
+            fl_engine_start(g.engine);
+        } else {
+            fl_clock_advance(g.clock, 600000);
+        }
+        passes(&g, (int)i + 1);
+        lines_expect(&l, steps[i].name, steps[i].lines, steps[i].level, steps[i].text);
+    }
+    rig_down(&g);
+    lines_end(&l);
+}
+
+static void test_engine__failure_of_an_object_made_anew_is_logged_anew(void **state)
+{
+    (void)state;
+    struct lines l;
+    struct rig g;
+    rig_up(&g, false);
+    lines_begin(&l);
+    script_fail(&g, FL_E_UNAVAILABLE, "Why", "it is away", -1);
+    registry_make(&g);
+    fl_engine_start(g.engine);
+    passes(&g, 1);
+    lines_expect(&l, "first", 1, "level=warn", "it is away");
+    assert_int_equal(fake_api_call(g.api, "DELETE", REG, ""), 200);
+    wait_for(&g.s, &g.s.forgotten, 1);
+    registry_make(&g);
+    passes(&g, 2);
+    lines_expect(&l, "made anew", 1, "level=warn", "it is away");
+    rig_down(&g);
+    lines_end(&l);
+}
+
+static void test_engine__status_that_cannot_be_written_is_one_line(void **state)
+{
+    (void)state;
+    struct lines l;
+    struct rig g;
+    rig_ready(&g);
+    lines_begin(&l);
+    fake_api_fail(
+        g.api, 0,
+        (struct fake_fail){.method = "PATCH", .contain = "/status", .status = 500, .times = 3});
+    patch(&g, REG, "{\"metadata\":{\"annotations\":{\"fairlead.dev/requested-at\":\"1\"}}}");
+    for (int i = 2; i < 5; i++) {
+        passes(&g, i);
+        lines_expect(&l, "not written", i == 2 ? 1 : 0, "level=warn", "status not written");
+        fl_clock_advance(g.clock, 60000);
+    }
+    passes(&g, 5);
+    expect(&g, REG, "\"lastHandledRequest\":\"1\"");
+    lines_expect(&l, "written", 1, "level=info", "pass succeeded again");
+    rig_down(&g);
+    lines_end(&l);
+}
+
 static void test_engine__ready_flips_with_its_time_and_only_then(void **state)
 {
     (void)state;
@@ -1097,6 +1234,9 @@ int main(void)
         cmocka_unit_test(test_engine__suspended_object_is_left_alone),
         cmocka_unit_test(test_engine__failures_by_code),
         cmocka_unit_test(test_engine__same_failure_again_writes_nothing),
+        cmocka_unit_test(test_engine__failure_is_one_line_until_it_changes),
+        cmocka_unit_test(test_engine__failure_of_an_object_made_anew_is_logged_anew),
+        cmocka_unit_test(test_engine__status_that_cannot_be_written_is_one_line),
         cmocka_unit_test(test_engine__ready_flips_with_its_time_and_only_then),
         cmocka_unit_test(test_engine__change_resets_the_back_off),
         cmocka_unit_test(test_engine__conflict_of_a_pass_is_tried_at_once_and_not_told),

@@ -442,6 +442,19 @@ static bool policy_registry_ready(struct fl_pass *p, const char *field, const ch
     return false;
 }
 
+/* An event where the waiting begins, and where it becomes one for something else. */
+static struct fl_result policy_waiting(struct fl_pass *p, const struct fl_err *err)
+{
+    const struct fl_condition *was = fl_pass_find_condition(p, "Ready");
+    if (!was || !fl_text_eq(was->reason, err->reason) || !fl_text_eq(was->message, err->msg)) {
+        /* What is away for now comes back by itself; what was never made does not. */
+        fl_pass_event(p, err->code == FL_E_NOT_FOUND ? "Warning" : "Normal", err->reason, "%s",
+                      err->msg);
+    }
+    fl_pass_not_ready(p, err->reason, "%s", err->msg);
+    return fl_wait_event();
+}
+
 static struct fl_result policy_cooling(struct fl_pass *p, const struct fl_policy_run *run,
                                        int64_t left)
 {
@@ -564,8 +577,7 @@ static struct fl_result policy_reconcile(void *self, struct fl_pass *p)
     struct fl_err err = FL_ERR_INIT;
     if (!policy_registry_ready(p, "spec.source.registry", spec->source->registry, &err) ||
         !policy_registry_ready(p, "spec.destination.registry", spec->destination->registry, &err)) {
-        fl_pass_not_ready(p, err.reason, "%s", err.msg);
-        return fl_wait_event();
+        return policy_waiting(p, &err);
     }
     fl_auto(fl_registry_link) from = NULL;
     fl_auto(fl_registry_link) to = NULL;

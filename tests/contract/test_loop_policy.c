@@ -409,6 +409,55 @@ static void test_policy__waits_for_registries_and_goes_on_by_itself(void **state
     loop_wait_ready(l, M, "3 tags of 2 repositories");
 }
 
+/* Events of the policy with this reason, as kept: repeats count up in one. */
+static size_t events_of(struct loop *l, const char *reason, const char *type)
+{
+    fl_auto(fl_json) all = loop_object(l, "/api/v1/namespaces/default/events");
+    const struct fl_json *items = fl_json_get(all, "items");
+    size_t n = 0;
+    for (size_t i = 0; i < fl_json_len(items); i++) {
+        const struct fl_json *e = fl_json_at(items, i);
+        int64_t count = 0;
+        if (fl_text_eq(fl_json_get_text(e, "reason"), reason) &&
+            fl_text_eq(fl_json_get_text(e, "type"), type) &&
+            fl_text_eq(fl_json_get_text(fl_json_get(e, "involvedObject"), "kind"),
+                       "ReplicationPolicy") &&
+            fl_json_as_i64(fl_json_get(e, "count"), &count)) {
+            n += (size_t)count;
+        }
+    }
+    return n;
+}
+
+static void test_policy__waiting_for_a_registry_is_one_event(void **state)
+{
+    struct loop *l = *state;
+    three_images(l);
+    loop_policy(l, "m", "'library/*'", "");
+    loop_wait_field(l, M, "status.observedGeneration", "1");
+    loop_settle(l);
+    assert_int_equal(events_of(l, "RegistryNotFound", "Warning"), 1);
+    loop_run(l, M, "r1"); /* it waits still: nothing new */
+    assert_int_equal(events_of(l, "RegistryNotFound", "Warning"), 1);
+    fl_fake_port_setup(l->port, DST, &(struct fl_fake_port_conf){.user = "u", .password = "p"});
+    loop_secret(l, "s", "{'username':'u','password':'wrong'}");
+    loop_registry(l, "dst", DST, ",'secretRef':{'name':'s'}");
+    loop_registry(l, "src", SRC, "");
+    loop_wait_says(l,
+                   &(struct loop_want){.path = M,
+                                       .ready = "False",
+                                       .reason = "DependencyNotReady",
+                                       .words = {"spec.destination.registry", "Registry 'dst'"}});
+    loop_settle(l);
+    loop_run(l, M, "r2");
+    size_t waits = events_of(l, "DependencyNotReady", "Normal");
+    assert_true(waits == 1 || waits == 2); /* for src too, where its probe took longer */
+    loop_run(l, M, "r3");
+    assert_int_equal(events_of(l, "DependencyNotReady", "Normal"), waits);
+    loop_patch(l, SECRETS "/s", "{'stringData':{'password':'p'}}");
+    loop_wait_ready(l, M, "3 tags of 2 repositories");
+}
+
 static void test_policy__registry_deleted_and_made_again(void **state)
 {
     struct loop *l = *state;
@@ -764,6 +813,7 @@ int main(void)
         loop_test(test_policy__without_a_catalog_names_are_asked_for),
         loop_test(test_policy__remote_that_is_away_is_told_and_waited_for),
         loop_test(test_policy__waits_for_registries_and_goes_on_by_itself),
+        loop_test(test_policy__waiting_for_a_registry_is_one_event),
         loop_test(test_policy__registry_deleted_and_made_again),
         loop_test(test_policy__request_during_a_run_is_one_comparison_after_it),
         loop_test(test_policy__failed_run_is_not_repeated_before_the_interval),

@@ -28,10 +28,18 @@ struct fl_http_conf {
     int64_t stall_ms;               /* no byte for so long fails with TIMEOUT; 0: 30 s */
     int max_conns;                  /* calls at once; more wait (ctx counts); 0: 64 */
     enum fl_http_reach reach;       /* with a proxy: of the proxy's address */
-    bool use_proxy_env;             /* HTTPS_PROXY and friends */
+    /* With FL_REACH_PUBLIC: NULL-ended names (globs, against the URL's host), addresses and CIDR blocks that may be private
+     * or loopback all the same; never link-local. Copied; NULL = none. */
+    const char *const *private_hosts;
+    bool use_proxy_env; /* HTTPS_PROXY and friends */
 };
 
 void fl_http_global_init(void);
+/* Resolves a name as the client would and gives the first address that may be connected to, as text without brackets: to pin
+ * what another program connects to. UNAVAILABLE "HostNotFound"; INVALID "AddressNotAllowed"; CANCELED, TIMEOUT. */
+int fl_http_resolve(const char *host, uint16_t port, enum fl_http_reach reach,
+                    const char *const *private_hosts, const struct fl_ctx *ctx, char ret[64],
+                    struct fl_err *err);
 /* INVALID: CA, certificate or key is no PEM. */
 int fl_http_new(const struct fl_http_conf *conf, struct fl_http **ret, struct fl_err *err);
 void fl_http_free(struct fl_http *h); /* no call may be running */

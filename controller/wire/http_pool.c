@@ -214,6 +214,9 @@ static uint64_t trust_of(const struct fl_http_conf *c)
         fl_buf_char(&b, '\0');
     }
     fl_buf_fmt(&b, "%d %d %d", c->insecure, (int)c->reach, c->use_proxy_env);
+    for (size_t i = 0; c->private_hosts && c->private_hosts[i]; i++) {
+        fl_buf_fmt(&b, " %s", c->private_hosts[i]);
+    }
     uint64_t trust = fl_hash(b.data, b.len);
     fl_buf_wipe(&b);
     return trust ? trust : 1;
@@ -237,6 +240,7 @@ int fl_http_new(const struct fl_http_conf *conf, struct fl_http **ret, struct fl
     h->insecure = conf->insecure;
     h->use_proxy_env = conf->use_proxy_env;
     h->reach = conf->reach;
+    h->private_hosts = http_hosts_copy(conf->private_hosts);
     h->connect_timeout_ms = conf->connect_timeout_ms > 0 ? conf->connect_timeout_ms : 10000;
     h->stall_ms = conf->stall_ms > 0 ? conf->stall_ms : 30000;
     h->max_conns = conf->max_conns > 0 ? conf->max_conns : 64;
@@ -283,6 +287,7 @@ void fl_http_free(struct fl_http *h)
     sk_X509_pop_free(h->chain, X509_free);
     fl_free(h->user_agent);
     fl_free(h->tls_server_name);
+    http_hosts_free(h->private_hosts);
     fl_free(h);
 }
 

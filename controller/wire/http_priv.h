@@ -46,6 +46,7 @@ struct fl_http {
     bool insecure;
     bool use_proxy_env;
     enum fl_http_reach reach;
+    char **private_hosts; /* NULL-ended; NULL = none */
     int64_t connect_timeout_ms;
     int64_t stall_ms;
     int max_conns;
@@ -113,6 +114,8 @@ void http_permit_give(struct fl_http *h);
 CURLcode http_ssl_ctx(CURL *easy, void *ssl_ctx, void *arg);
 
 /* http_reach.c */
+char **http_hosts_copy(const char *const *hosts);
+void http_hosts_free(char **hosts);
 curl_socket_t http_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *addr);
 
 /* http_xfer.c: one transfer on one handle */

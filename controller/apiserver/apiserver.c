@@ -319,12 +319,17 @@ static void *tick(void *arg)
 
 /* Life. */
 
+void fl_apiserver_set_token(struct fl_apiserver *s, const struct fl_secret *token)
+{
+    fl_secret_set(&s->token, (struct fl_str){token->p, token->n});
+}
+
 static struct fl_apiserver *server_new(const struct fl_apiserver_conf *conf)
 {
     struct fl_apiserver *s = FL_NEW(struct fl_apiserver);
     s->clock = conf->clock;
     if (conf->token) {
-        fl_secret_set(&s->token, (struct fl_str){conf->token->p, conf->token->n});
+        fl_apiserver_set_token(s, conf->token);
     }
     s->hub = fl_hub_new(conf->clock);
     s->discovery = fl_discovery_new();
@@ -345,6 +350,7 @@ int fl_apiserver_open(const struct fl_apiserver_conf *conf, struct fl_apiserver 
         .key_file = conf->key_file,
         .clock = conf->clock,
         .sync_normal = conf->sync_normal,
+        .hold = true, /* nobody is answered before all below is on disk, in one commit */
         .published = fl_hub_publish,
         .published_arg = s->hub,
     };
@@ -352,6 +358,9 @@ int fl_apiserver_open(const struct fl_apiserver_conf *conf, struct fl_apiserver 
     if (rc == 0) {
         fl_hub_bind(s->hub, s->store);
         rc = load_namespaces(s, err);
+    }
+    if (rc == 0) {
+        rc = fl_store_settle(s->store, err);
     }
     if (rc < 0) {
         fl_apiserver_close(s);

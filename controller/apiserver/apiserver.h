@@ -14,7 +14,8 @@ struct fl_apiserver_conf {
     const char *data_dir;
     const char *key_file; /* NULL: data_dir/secrets.key */
     struct fl_clock *clock;
-    const struct fl_secret *token; /* bearer token of the admin user; copied */
+    const struct fl_secret
+        *token; /* bearer token of the admin user; copied. NULL: there is none yet */
     bool sync_normal;
 };
 
@@ -22,6 +23,8 @@ struct fl_apiserver_conf {
  * tick thread (sweeps, bookmarks). Failures: those of fl_store_open. */
 int fl_apiserver_open(const struct fl_apiserver_conf *conf, struct fl_apiserver **ret,
                       struct fl_err *err);
+/* Before the outer door opens. */
+void fl_apiserver_set_token(struct fl_apiserver *s, const struct fl_secret *token);
 /* New requests get 503, watches end. Requests in flight are answered. */
 void fl_apiserver_stop(struct fl_apiserver *s);
 /* When the doors are closed: no request is in flight, all feeds are closed. NULL is fine. */

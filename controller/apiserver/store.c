@@ -91,8 +91,10 @@ static int store_load(struct fl_db_conn *c, void *arg, struct fl_err *err)
 static int store_open_db(struct fl_store *s, const struct fl_store_conf *conf, struct fl_err *err)
 {
     fl_auto_text own_key = fl_asprintf("%s/secrets.key", conf->data_dir);
-    struct fl_db_conf db = {
-        .path = s->path, .migrations = store_migrations, .sync_normal = conf->sync_normal};
+    struct fl_db_conf db = {.path = s->path,
+                            .migrations = store_migrations,
+                            .sync_normal = conf->sync_normal,
+                            .hold = conf->hold};
     int rc = store_make_dir(conf->data_dir, err);
 
     if (rc == 0) {
@@ -138,6 +140,11 @@ int fl_store_open(const struct fl_store_conf *conf, struct fl_store **ret, struc
     s->published_arg = conf->published_arg;
     *ret = s;
     return 0;
+}
+
+int fl_store_settle(struct fl_store *s, struct fl_err *err)
+{
+    return fl_db_settle(s->db, err);
 }
 
 void fl_store_close(struct fl_store *s)

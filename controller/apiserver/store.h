@@ -36,6 +36,7 @@ struct fl_store_conf {
     int64_t log_keep;     /* events kept on disk, 0: 20,000 */
     int64_t event_ttl_ms; /* FL_KIND_TTL_1H, 0: 1 h */
     bool sync_normal;
+    bool hold; /* as in wire/db.h: nothing is on disk before fl_store_settle */
     /* On the writer's thread, in commit order; must be quick. Takes the references in ev. */
     void (*published)(void *arg, const struct fl_event *ev);
     void *published_arg;
@@ -43,6 +44,7 @@ struct fl_store_conf {
 
 /* AUTH "KeyLost": there are sealed objects and the key is not there: says which file and what to do. Others as fl_db_open. */
 int fl_store_open(const struct fl_store_conf *conf, struct fl_store **ret, struct fl_err *err);
+int fl_store_settle(struct fl_store *s, struct fl_err *err);
 void fl_store_close(struct fl_store *s);
 
 int64_t fl_store_rv(struct fl_store *s);        /* newest committed; at least 1 */

@@ -23,7 +23,7 @@ void fl_home_release(struct fl_home *h)
 }
 
 /* With those above it, which may be read by all. */
-static int home_folder(const char *dir, struct fl_err *err)
+int fl_home_folder(const char *dir, struct fl_err *err)
 {
     fl_auto_text above = fl_strdup(dir);
     for (char *c = above + 1; (c = strchr(c, '/')) != NULL; c++) {
@@ -120,8 +120,11 @@ static int home_new_ca(struct fl_arena *a, const struct fl_options *o, const cha
     fl_auto_val(fl_buf) ca_key = FL_BUF_INIT(HOME_FILE_MAX);
     fl_buf_clear(&h->ca_pem);
     int x = fl_cert_make(sans, wall_ms, &h->ca_pem, &ca_key, &h->cert_pem, &h->key_pem, err);
-    x = x < 0 ? x : fl_file_replace(home_path(a, o, "ca.key"), fl_buf_slice(&ca_key), err);
-    x = x < 0 ? x : fl_file_replace(home_path(a, o, "ca.crt"), fl_buf_slice(&h->ca_pem), err);
+    const struct fl_file_item files[] = {
+        {home_path(a, o, "ca.key"), fl_buf_slice(&ca_key)},
+        {home_path(a, o, "ca.crt"), fl_buf_slice(&h->ca_pem)},
+    };
+    x = x < 0 ? x : fl_file_replace_all(files, FL_LEN(files), err);
     fl_buf_wipe(&ca_key);
     return x;
 }
@@ -151,14 +154,17 @@ static int home_issue(struct fl_arena *a, const struct fl_options *o, const char
 
 /* While the files do not belong together, because of an end in between, tls.names is empty: all is made again. */
 static int home_make_cert(struct fl_arena *a, const struct fl_options *o, const char *const *sans,
-                          struct fl_str names, int64_t wall_ms, struct fl_home *h,
+                          struct fl_str names, bool named, int64_t wall_ms, struct fl_home *h,
                           struct fl_err *err)
 {
     const char *names_path = home_path(a, o, "tls.names");
-    int x = fl_file_replace(names_path, FL_STR(""), err);
+    int x = named ? fl_file_replace(names_path, FL_STR(""), err) : 0;
     x = x < 0 ? x : home_issue(a, o, sans, wall_ms, h, err);
-    x = x < 0 ? x : fl_file_replace(home_path(a, o, "tls.crt"), fl_buf_slice(&h->cert_pem), err);
-    x = x < 0 ? x : fl_file_replace(home_path(a, o, "tls.key"), fl_buf_slice(&h->key_pem), err);
+    const struct fl_file_item files[] = {
+        {home_path(a, o, "tls.crt"), fl_buf_slice(&h->cert_pem)},
+        {home_path(a, o, "tls.key"), fl_buf_slice(&h->key_pem)},
+    };
+    x = x < 0 ? x : fl_file_replace_all(files, FL_LEN(files), err);
     return x < 0 ? x : fl_file_replace(names_path, names, err);
 }
 
@@ -185,7 +191,7 @@ static int home_own_cert(struct fl_arena *a, const struct fl_options *o, const c
     if (home_cert_good(h, fl_buf_slice(&names), fl_buf_slice(&kept), wall_ms)) {
         return 0;
     }
-    return home_make_cert(a, o, sans, fl_buf_slice(&names), wall_ms, h, err);
+    return home_make_cert(a, o, sans, fl_buf_slice(&names), kept.len > 0, wall_ms, h, err);
 }
 
 int fl_home_open(const struct fl_options *o, const char *host, int64_t wall_ms, struct fl_home *ret,
@@ -196,7 +202,7 @@ int fl_home_open(const struct fl_options *o, const char *host, int64_t wall_ms, 
     fl_buf_init(&ret->cert_pem, HOME_FILE_MAX);
     fl_buf_init(&ret->key_pem, HOME_FILE_MAX);
     fl_buf_init(&ret->ca_pem, HOME_FILE_MAX);
-    int x = home_folder(o->data_dir, err);
+    int x = fl_home_folder(o->data_dir, err);
     x = x < 0 ? x : home_token(a, o, ret, err);
     if (x == 0) {
         x = o->tls_cert || o->tls_key ? home_given_cert(o, ret, err)

@@ -14,7 +14,9 @@ struct fl_home {
     struct fl_buf ca_pem;
 };
 
-/* Makes what is missing. The certificate is made for `host`, localhost and the host's name, and renewed when fewer than 30
+/* Makes the data folder, 0700, where it is missing. */
+int fl_home_folder(const char *dir, struct fl_err *err);
+/* Makes what is missing, the folder too. The certificate is made for `host`, localhost and the host's name, and renewed when fewer than 30
  * days are left or the address changed. */
 int fl_home_open(const struct fl_options *o, const char *host, int64_t wall_ms, struct fl_home *ret,
                  struct fl_err *err);

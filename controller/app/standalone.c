@@ -16,6 +16,8 @@ struct standalone {
     const char *host;
     uint16_t port;
     struct fl_home home;
+    int home_rc;
+    struct fl_err home_err;
     struct fl_apiserver *api;
     struct fl_httpd *httpd;
     struct fl_kube *kube;
@@ -45,19 +47,40 @@ static int standalone_address(struct standalone *s, struct fl_err *err)
     return x;
 }
 
-static int standalone_open_api(struct standalone *s, struct fl_err *err)
+/* Beside the opening of the database: both wait for the disk, and the keys take a few milliseconds. */
+static void *standalone_home(void *arg)
+{
+    struct standalone *s = arg;
+    s->home_rc = fl_home_open(s->o, s->host, fl_clock_wall_ms(s->clock), &s->home, &s->home_err);
+    return NULL;
+}
+
+static int standalone_open_store(struct standalone *s, struct fl_err *err)
 {
     const struct fl_apiserver_conf api = {
         .data_dir = s->o->data_dir,
         .key_file = s->o->key_file,
         .clock = s->clock,
-        .token = &s->home.token,
         .sync_normal = strcmp(s->o->sync, "normal") == 0,
     };
-    int x = fl_apiserver_open(&api, &s->api, err);
+    pthread_t home;
+    int x = fl_home_folder(s->o->data_dir, err);
     if (x < 0) {
         return x;
     }
+    fl_thread_start(&home, "home", standalone_home, s);
+    x = fl_apiserver_open(&api, &s->api, err);
+    (void)pthread_join(home, NULL);
+    if (s->home_rc < 0) {
+        *err = s->home_err;
+        return s->home_rc;
+    }
+    return x;
+}
+
+static int standalone_listen(struct standalone *s, struct fl_err *err)
+{
+    fl_apiserver_set_token(s->api, &s->home.token);
     const struct fl_httpd_conf http = {
         .host = s->host,
         .port = s->port,
@@ -69,7 +92,7 @@ static int standalone_open_api(struct standalone *s, struct fl_err *err)
         .too_big = fl_apiserver_too_big,
         .server_name = "api",
     };
-    x = fl_httpd_start(&http, &s->httpd, err);
+    int x = fl_httpd_start(&http, &s->httpd, err);
     if (x == 0) {
         s->port = fl_httpd_port(s->httpd);
     }
@@ -104,8 +127,8 @@ static bool standalone_ready(void *arg, struct fl_buf *why)
 static int standalone_start(struct standalone *s, struct fl_err *err)
 {
     int x = standalone_address(s, err);
-    x = x < 0 ? x : fl_home_open(s->o, s->host, fl_clock_wall_ms(s->clock), &s->home, err);
-    x = x < 0 ? x : standalone_open_api(s, err);
+    x = x < 0 ? x : standalone_open_store(s, err);
+    x = x < 0 ? x : standalone_listen(s, err);
     if (x < 0) {
         return x;
     }

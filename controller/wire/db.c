@@ -26,6 +26,7 @@ struct db_write {
     void *arg;
     struct fl_err *err;
     int rc;
+    bool settle;
     bool done;
     struct fl_cond wake;
     struct db_write *next;
@@ -53,6 +54,8 @@ struct fl_db {
 
     /* The writer's alone. */
     struct fl_db_conn *writer;
+    int64_t version; /* of the schema */
+    bool held;       /* synchronous is off */
     int wal_pages;
     int wal_due;
     pthread_t thread;
@@ -161,6 +164,17 @@ static int writer_set_wal(struct fl_db *db, struct fl_err *err)
     return 0;
 }
 
+/* Off, a power loss leaves the log with a tail that its checksums tell from what is whole. That holds as long as nothing is
+ * copied from the log into the file, so there is no checkpoint before the log is synced. */
+static int writer_sync(struct fl_db *db, struct fl_err *err)
+{
+    const char *sql = db->held          ? "PRAGMA synchronous=OFF"
+                      : db->sync_normal ? "PRAGMA synchronous=NORMAL"
+                                        : "PRAGMA synchronous=FULL";
+
+    return conn_exec(db->writer, sql, db->path, err);
+}
+
 static int writer_open(struct fl_db *db, struct fl_err *err)
 {
     int rc = conn_open(db->path, &db->writer, err);
@@ -168,7 +182,7 @@ static int writer_open(struct fl_db *db, struct fl_err *err)
     if (!db->writer) {
         return rc;
     }
-    /* The page size counts only before the first page is written. Our thread checkpoints by itself, after it has
+    /* The page size counts only before the first page is written: in a file that somebody made empty. Our thread checkpoints by itself, after it has
      * answered, so SQLite's own checkpoint within COMMIT is off. */
     rc = conn_exec(db->writer,
                    "PRAGMA page_size=8192; PRAGMA cell_size_check=ON; PRAGMA foreign_keys=ON;"
@@ -178,11 +192,10 @@ static int writer_open(struct fl_db *db, struct fl_err *err)
         rc = writer_set_wal(db, err);
     }
     if (rc == 0) {
-        rc = conn_exec(db->writer,
-                       db->sync_normal
-                           ? "PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=67108864"
-                           : "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864",
-                       db->path, err);
+        rc = conn_exec(db->writer, "PRAGMA journal_size_limit=67108864", db->path, err);
+    }
+    if (rc == 0) {
+        rc = writer_sync(db, err);
     }
     if (rc == 0) {
         (void)sqlite3_wal_autocheckpoint(db->writer->db, 0);
@@ -233,6 +246,7 @@ static int writer_migrate(struct fl_db *db, const char *const *migrations, struc
     if (rc) {
         return rc;
     }
+    db->version = want;
     if (have > want || have < 0) {
         return fl_fail(err, FL_E_INVALID, "NewerVersion",
                        "%s was written by a newer version of Fairlead (format %lld, this program "
@@ -306,10 +320,27 @@ static int writer_run_alone(struct fl_db_conn *c, struct db_write *w, struct fl_
     return fl_db_conn_run(c, "COMMIT", err);
 }
 
-static int writer_run_batch(struct fl_db_conn *c, struct db_write *batch, struct fl_err *err)
+static bool writer_settles(const struct db_write *batch)
 {
+    while (batch && !batch->settle) {
+        batch = batch->next;
+    }
+    return batch != NULL;
+}
+
+static int writer_run_batch(struct fl_db *db, struct db_write *batch, struct fl_err *err)
+{
+    struct fl_db_conn *c = db->writer;
     int ok = 0;
-    int rc = fl_db_conn_run(c, "BEGIN IMMEDIATE", err);
+    int rc = 0;
+
+    if (db->held && writer_settles(batch)) {
+        db->held = false; /* the level cannot change within a transaction */
+        rc = writer_sync(db, err);
+    }
+    if (rc == 0) {
+        rc = fl_db_conn_run(c, "BEGIN IMMEDIATE", err);
+    }
 
     if (rc) {
         return rc;
@@ -344,7 +375,7 @@ static void writer_checkpoint(struct fl_db *db)
 {
     int mode = SQLITE_CHECKPOINT_PASSIVE;
 
-    if (db->wal_pages < db->wal_due) {
+    if (db->held || db->wal_pages < db->wal_due) {
         return;
     }
     if (db->wal_pages > DB_WAL_LONG) {
@@ -419,7 +450,7 @@ static void *writer_main(void *arg)
 
     while ((batch = writer_take(db)) != NULL) {
         struct fl_err err = FL_ERR_INIT;
-        int rc = writer_run_batch(db->writer, batch, &err);
+        int rc = writer_run_batch(db, batch, &err);
 
         if (rc) {
             writer_rollback(db->writer);
@@ -466,32 +497,56 @@ size_t fl_db_queued(struct fl_db *db)
     return db->queued;
 }
 
+/* Returns what the write came to. */
+static int write_wait(struct fl_db *db, struct db_write *w)
+{
+    fl_cond_init(&w->wake);
+    fl_lock_take(&db->lock);
+    fl_assert(!db->stopping);
+    db->callers++;
+    /* cppcheck-suppress autoVariables ; w is waited for below */
+    *db->tail = w;
+    /* cppcheck-suppress autoVariables ; as above */
+    db->tail = &w->next;
+    db->queued++;
+    if (db->idle) {
+        db->idle = false;
+        fl_cond_signal(&db->work);
+    }
+    while (!w->done) {
+        fl_cond_wait(&w->wake, &db->lock);
+    }
+    db_caller_leaves(db);
+    fl_lock_drop(&db->lock);
+    fl_cond_destroy(&w->wake);
+    return w->rc;
+}
+
 int fl_db_write(struct fl_db *db, int (*fn)(struct fl_db_conn *c, void *arg, struct fl_err *err),
                 void (*committed)(void *arg), void *arg, struct fl_err *err)
 {
     struct fl_err own = FL_ERR_INIT;
     struct db_write w = {.fn = fn, .committed = committed, .arg = arg, .err = err ? err : &own};
 
-    fl_cond_init(&w.wake);
-    fl_lock_take(&db->lock);
-    fl_assert(!db->stopping);
-    db->callers++;
-    /* cppcheck-suppress autoVariables ; w is waited for below */
-    *db->tail = &w;
-    /* cppcheck-suppress autoVariables ; as above */
-    db->tail = &w.next;
-    db->queued++;
-    if (db->idle) {
-        db->idle = false;
-        fl_cond_signal(&db->work);
-    }
-    while (!w.done) {
-        fl_cond_wait(&w.wake, &db->lock);
-    }
-    db_caller_leaves(db);
-    fl_lock_drop(&db->lock);
-    fl_cond_destroy(&w.wake);
-    return w.rc;
+    return write_wait(db, &w);
+}
+
+/* Writes the first page, though it stays as it is: a transaction without changes would sync nothing. */
+static int settle_fn(struct fl_db_conn *c, void *arg, struct fl_err *err)
+{
+    struct fl_db *db = arg;
+    char sql[64];
+
+    (void)snprintf(sql, sizeof(sql), "PRAGMA user_version=%lld", (long long)db->version);
+    return conn_exec(c, sql, db->path, err);
+}
+
+int fl_db_settle(struct fl_db *db, struct fl_err *err)
+{
+    struct fl_err own = FL_ERR_INIT;
+    struct db_write w = {.fn = settle_fn, .arg = db, .err = err ? err : &own, .settle = true};
+
+    return write_wait(db, &w);
 }
 
 /* ---- readers ---- */
@@ -581,15 +636,60 @@ static int db_fail_file(int errnum, const char *what, const char *path, struct f
                    fl_errno_text(errnum, text));
 }
 
-/* SQLite would make it readable by all; its log and index take the mode of the file. */
-static int db_make_file(struct fl_db *db, struct fl_err *err)
+static int db_sync_file(const char *path, struct fl_err *err)
 {
-    int fd = open(db->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int failed = 0;
+
+    if (fd < 0 || fsync(fd) != 0) {
+        failed = errno;
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return failed ? db_fail_file(failed, "write", path, err) : 0;
+}
+
+/* An empty database with a log. Without a journal and its four syncs: it has another name until it is whole. */
+static int db_make_empty(const char *path, struct fl_err *err)
+{
+    struct fl_db_conn *c = NULL;
+    /* SQLite would make it readable by all; its log and index take the mode of the file. */
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int rc;
 
     if (fd < 0) {
-        return errno == EEXIST ? 0 : db_fail_file(errno, "create", db->path, err);
+        return db_fail_file(errno, "create", path, err);
     }
     (void)close(fd);
+    rc = conn_open(path, &c, err);
+    if (c) {
+        rc = conn_exec(c,
+                       "PRAGMA synchronous=OFF; PRAGMA journal_mode=MEMORY; PRAGMA page_size=8192;"
+                       "PRAGMA journal_mode=WAL",
+                       path, err);
+    }
+    conn_free(c);
+    return rc ? rc : db_sync_file(path, err);
+}
+
+static int db_make_file(struct fl_db *db, struct fl_err *err)
+{
+    fl_auto_text fresh = fl_asprintf("%s.new", db->path);
+    struct stat st;
+    int rc;
+
+    if (lstat(db->path, &st) == 0) {
+        return 0;
+    }
+    rc = db_make_empty(fresh, err);
+    if (rc == 0 && rename(fresh, db->path) != 0) {
+        rc = db_fail_file(errno, "create", db->path, err);
+    }
+    if (rc) {
+        (void)unlink(fresh);
+        return rc;
+    }
     return fl_file_sync_folder(db->path, err);
 }
 
@@ -651,6 +751,7 @@ int fl_db_open(const struct fl_db_conf *conf, struct fl_db **ret, struct fl_err 
     db->path = fl_strdup(conf->path);
     db->lock_fd = -1;
     db->sync_normal = conf->sync_normal;
+    db->held = conf->hold;
     db->batch_max = conf->batch_max > 0 ? conf->batch_max : DB_BATCH;
     db->readers_max = conf->readers > 0 ? conf->readers : DB_READERS;
     db->tail = &db->head;
@@ -684,6 +785,10 @@ void fl_db_close(struct fl_db *db)
         }
         fl_lock_drop(&db->lock);
         pthread_join(db->thread, NULL);
+        if (db->held) {
+            db->held = false;
+            (void)writer_sync(db, NULL);
+        }
         /* Closing the last connection checkpoints and removes the log. */
     }
     db_free(db);
@@ -707,21 +812,6 @@ static int backup_into(struct fl_db_conn *c, const char *path, struct fl_err *er
     return fl_stmt_run(s, err);
 }
 
-/* VACUUM INTO writes without fsync, so that is done here. */
-static int backup_sync(const char *path, struct fl_err *err)
-{
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    int failed = 0;
-
-    if (fd < 0 || fsync(fd) != 0) {
-        failed = errno;
-    }
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return failed ? db_fail_file(failed, "write", path, err) : fl_file_sync_folder(path, err);
-}
-
 /* A connection of its own: those of the readers refuse writes of any kind, and the writer goes on meanwhile. */
 int fl_db_backup(struct fl_db *db, const char *path, struct fl_err *err)
 {
@@ -739,7 +829,10 @@ int fl_db_backup(struct fl_db *db, const char *path, struct fl_err *err)
     }
     conn_free(c);
     if (rc == 0) {
-        rc = backup_sync(path, e);
+        rc = db_sync_file(path, e); /* VACUUM INTO writes without */
+    }
+    if (rc == 0) {
+        rc = fl_file_sync_folder(path, e);
     }
     if (rc) {
         (void)unlink(path);

@@ -21,6 +21,8 @@ struct fl_db_conf {
     int batch_max; /* writes in one commit, 0: 256 */
     /* no fsync per commit: the last commits may vanish on power loss, nothing is corrupted */
     bool sync_normal;
+    /* Nothing is fsynced before fl_db_settle: until then a power loss may undo writes, whole ones, newest first. */
+    bool hold;
 };
 
 /* Opens or makes the file (0600), checks it can be written, takes an exclusive lock file beside it (path + ".lock"): a
@@ -34,6 +36,8 @@ void fl_db_close(struct fl_db *db);
  * order, and must be quick. A commit that fails (disk full, I/O) fails all in it with UNAVAILABLE; the store stays usable. */
 int fl_db_write(struct fl_db *db, int (*fn)(struct fl_db_conn *c, void *arg, struct fl_err *err),
                 void (*committed)(void *arg), void *arg, struct fl_err *err);
+/* Once, after `hold`: what was written so far is on disk when it returns, what follows as usual. */
+int fl_db_settle(struct fl_db *db, struct fl_err *err);
 /* 0, or why the disk or the file refused a write (UNAVAILABLE, BAD_DATA; the newest one), until fl_db_fault_over: writes that
  * need no room may succeed between others that fail, so the one who knows what proves the end says so. */
 int fl_db_fault(struct fl_db *db, struct fl_err *err);

@@ -180,7 +180,7 @@ int fl_file_create(const char *path, struct fl_str content, struct fl_err *err)
     return rc ? rc : fl_file_sync_folder(path, err);
 }
 
-int fl_file_replace(const char *path, struct fl_str content, struct fl_err *err)
+static int file_replace(const char *path, struct fl_str content, struct fl_err *err)
 {
     fl_auto_text tmp = NULL;
     char name[9];
@@ -195,9 +195,23 @@ int fl_file_replace(const char *path, struct fl_str content, struct fl_err *err)
     if (rename(tmp, path) != 0) {
         rc = fl_file_fail(errno, "replace", path, err);
         (void)unlink(tmp);
-        return rc;
     }
-    return fl_file_sync_folder(path, err);
+    return rc;
+}
+
+int fl_file_replace_all(const struct fl_file_item *items, size_t n, struct fl_err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = file_replace(items[i].path, items[i].content, err);
+    }
+    return rc || n == 0 ? rc : fl_file_sync_folder(items[0].path, err);
+}
+
+int fl_file_replace(const char *path, struct fl_str content, struct fl_err *err)
+{
+    return fl_file_replace_all(&(struct fl_file_item){path, content}, 1, err);
 }
 
 static int file_lock_busy(int fd, const char *path, struct fl_err *err)

@@ -14,6 +14,12 @@ int fl_file_read(const char *path, size_t cap, struct fl_buf *ret, struct fl_err
 int fl_file_create(const char *path, struct fl_str content, struct fl_err *err);
 /* Makes or replaces atomically: readers see the old content or the new, never a part. */
 int fl_file_replace(const char *path, struct fl_str content, struct fl_err *err);
+struct fl_file_item {
+    const char *path;
+    struct fl_str content;
+};
+/* The same for several files of one folder, which is put on disk once. On failure some may be replaced. */
+int fl_file_replace_all(const struct fl_file_item *items, size_t n, struct fl_err *err);
 /* Puts the entries of the folder that holds `path` on disk. */
 int fl_file_sync_folder(const char *path, struct fl_err *err);
 /* Takes an exclusive lock on a file made for it, with the process id in it, until *ret_fd is closed. EXISTS: "<path without

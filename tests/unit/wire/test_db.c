@@ -185,6 +185,49 @@ static void test_db__write_then_read_and_open_again_finds_it(void **state)
     fl_db_close(NULL);
 }
 
+static void test_db__held_writes_are_there_after_settling_and_without(void **state)
+{
+    static const struct {
+        const char *name;
+        bool settle;
+    } rows[] = {{"settled", true}, {"closed before it was", false}};
+    fl_auto_text path = fl_asprintf("%s/db", (char *)*state);
+    struct fl_db_conf conf = {.path = path, .migrations = schema, .hold = true};
+    struct fl_err err = FL_ERR_INIT;
+    struct fl_db *db = NULL;
+
+    for (int64_t i = 0; i < (int64_t)FL_LEN(rows); i++) {
+        assert_int_equal(fl_db_open(&conf, &db, &err), 0);
+        assert_int_equal(put(db, 2 * i, "held", &err), 0);
+        if (rows[i].settle) {
+            assert_int_equal(fl_db_settle(db, &err), 0);
+            assert_int_equal(put(db, 2 * i + 1, "after it", &err), 0);
+        }
+        fl_db_close(db);
+        db = open_db(*state, schema);
+        if (!has(db, 2 * i) || has(db, 2 * i + 1) != rows[i].settle) {
+            fail_msg("%s: rows are missing", rows[i].name);
+        }
+        fl_db_close(db);
+    }
+}
+
+/* An end while the first file was made leaves it under another name. */
+static void test_db__half_made_file_is_made_again(void **state)
+{
+    fl_auto_text path = fl_asprintf("%s/db", (char *)*state);
+    fl_auto_text fresh = fl_asprintf("%s/db.new", (char *)*state);
+    struct fl_err err = FL_ERR_INIT;
+    struct fl_db *db;
+
+    assert_int_equal(fl_file_create(fresh, FL_STR("rubbish"), &err), 0);
+    db = open_db(*state, schema);
+    assert_int_equal(put(db, 1, "one", &err), 0);
+    assert_int_equal(access(fresh, F_OK), -1);
+    assert_int_equal(access(path, F_OK), 0);
+    fl_db_close(db);
+}
+
 static void test_db__bad_places_are_refused_in_words(void **state)
 {
     const char *dir = *state;
@@ -953,6 +996,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_db__write_then_read_and_open_again_finds_it),
+        TEST(test_db__held_writes_are_there_after_settling_and_without),
+        TEST(test_db__half_made_file_is_made_again),
         TEST(test_db__bad_places_are_refused_in_words),
         TEST(test_db__second_open_is_refused_with_the_process),
         TEST(test_db__migrations_apply_once_and_whole),

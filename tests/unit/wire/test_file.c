@@ -69,6 +69,26 @@ static void test_file__create_then_replace_then_read(void **state)
     assert_int_equal(count_entries(*state), 1);
 }
 
+static void test_file__several_are_replaced_up_to_the_first_that_fails(void **state)
+{
+    fl_auto_text a = fl_asprintf("%s/a", (char *)*state);
+    fl_auto_text none = fl_asprintf("%s/none/b", (char *)*state);
+    fl_auto_text c = fl_asprintf("%s/c", (char *)*state);
+    const struct fl_file_item whole[] = {{a, FL_STR("1")}, {c, FL_STR("3")}};
+    const struct fl_file_item broken[] = {{a, FL_STR("4")}, {none, FL_STR("5")}, {c, FL_STR("6")}};
+    fl_auto_val(fl_buf) b = FL_BUF_INIT(100);
+    struct fl_err err = FL_ERR_INIT;
+
+    assert_int_equal(fl_file_replace_all(whole, 0, &err), 0);
+    assert_int_equal(count_entries(*state), 0);
+    assert_int_equal(fl_file_replace_all(whole, FL_LEN(whole), &err), 0);
+    assert_int_equal(fl_file_replace_all(broken, FL_LEN(broken), &err), FL_E_NOT_FOUND);
+    assert_int_equal(fl_file_read(a, 100, &b, &err), 0);
+    assert_int_equal(fl_file_read(c, 100, &b, &err), 0);
+    assert_string_equal(b.data, "43");
+    assert_int_equal(count_entries(*state), 2);
+}
+
 static void test_file__failures_leave_nothing_behind(void **state)
 {
     fl_auto_text path = fl_asprintf("%s/a", (char *)*state);
@@ -142,6 +162,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_file__create_then_replace_then_read),
+        TEST(test_file__several_are_replaced_up_to_the_first_that_fails),
         TEST(test_file__failures_leave_nothing_behind),
         TEST(test_file__lock_is_held_until_it_is_closed),
         cmocka_unit_test(test_file__errno_becomes_a_code),

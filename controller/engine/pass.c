@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "engine/engine_priv.h"
 #include "wire/codec.h"
+#include "wire/digest.h"
 #include "wire/scan.h"
 
 struct fl_result fl_done(void)
@@ -37,6 +38,13 @@ void fl_pass_event(struct fl_pass *p, const char *type, const char *reason, cons
     fl_buf_vfmt(&b, fmt, ap);
     va_end(ap);
     engine_event(p->engine->events, &p->ctx, p->obj, type, reason, fl_buf_slice(&b));
+}
+
+void fl_pass_digest(struct fl_str text, char ret[FL_PASS_DIGEST])
+{
+    char digest[FL_DIGEST_TEXT];
+    fl_digest_of(FL_SHA256, text, digest);
+    memcpy(ret, digest, strlen(digest) + 1);
 }
 
 void pass_borrow(struct fl_pass *p, struct fl_obj *o)

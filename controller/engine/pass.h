@@ -77,6 +77,10 @@ bool fl_pass_is_ready(
 /* Now, RFC 3339, in the arena. */
 const char *fl_pass_now(struct fl_pass *p);
 
+/* "sha256:<hex>" of a text: for a status that says what was seen without telling it all. */
+#define FL_PASS_DIGEST 72
+void fl_pass_digest(struct fl_str text, char ret[FL_PASS_DIGEST]);
+
 /* An event on the object; the same text again only counts up. type: "Normal" or "Warning". Never fails the pass. */
 void fl_pass_event(struct fl_pass *p, const char *type, const char *reason, const char *fmt, ...)
     fl_printf_like(4, 5);

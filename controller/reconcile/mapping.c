@@ -3,6 +3,11 @@
 
 #include "api/meta/oci_names.h"
 #include "base/glob.h"
+#include "base/text.h"
+
+#define MAPPING_NAME_MAX 253u /* of an object: RFC 1123 subdomain, base/names.h */
+#define MAPPING_NUMBER 20u    /* "-" and the digits of an int64 */
+#define MAPPING_HASH 17u      /* "-" and 64 bits */
 
 static bool mapping_any(const struct fl_list *globs, struct fl_str name)
 {
@@ -56,4 +61,18 @@ int fl_map_repository(const struct fl_policy_destination *d, const char *source,
     }
     *ret = fl_arena_str(a, fl_buf_slice(&b));
     return 0;
+}
+
+const char *fl_map_run_stem(struct fl_str policy, struct fl_arena *a)
+{
+    size_t n = MAPPING_NAME_MAX - MAPPING_NUMBER;
+    if (policy.n <= n) {
+        return fl_arena_str(a, policy);
+    }
+    n -= MAPPING_HASH;
+    while (n > 0 && (policy.p[n - 1] == '.' || policy.p[n - 1] == '-')) {
+        n--; /* a label ends in a letter or digit: "a.-b" is no name */
+    }
+    return fl_arena_fmt(a, "%.*s-%016llx", (int)n, policy.p,
+                        (unsigned long long)fl_hash_stable(policy.p, policy.n));
 }

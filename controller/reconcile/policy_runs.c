@@ -4,6 +4,7 @@
 #include "api/scheme.h"
 #include "api/v1alpha1/registry.h"
 #include "base/num.h"
+#include "reconcile/mapping.h"
 
 #define RUNS_NAMES_MAX 100 /* numbers that may be taken by what is not ours */
 
@@ -15,7 +16,7 @@ bool fl_policy_run_final(const struct fl_policy_run *r)
 
 static int64_t runs_number(const struct fl_pass *p, struct fl_str name)
 {
-    struct fl_str prefix = p->obj->name;
+    struct fl_str prefix = fl_str_of(fl_map_run_stem(p->obj->name, p->arena));
     int64_t n = 0;
     if (name.n <= prefix.n + 1 || memcmp(name.p, prefix.p, prefix.n) != 0 ||
         name.p[prefix.n] != '-') {
@@ -135,9 +136,10 @@ static int runs_create(struct fl_pass *p, const struct fl_replication_execution_
 {
     /* 63: what a label's value may have */
     const char *const labels[] = {"fairlead.dev/policy", run->policy, NULL};
+    const char *stem = fl_map_run_stem(p->obj->name, p->arena);
     const char *const *l = strlen(run->policy) <= 63 ? labels : NULL;
     for (int i = 0; i < RUNS_NAMES_MAX; i++) {
-        const char *name = fl_arena_fmt(p->arena, "%s-%lld", run->policy, (long long)*number + 1);
+        const char *name = fl_arena_fmt(p->arena, "%s-%lld", stem, (long long)*number + 1);
         int r = fl_pass_create(p, &fl_kind_replication_execution, name, run, l, err);
         bool mine = false;
         *ret_new = r == 0;
@@ -153,7 +155,7 @@ static int runs_create(struct fl_pass *p, const struct fl_replication_execution_
     return fl_fail(err, FL_E_INVALID, "NameTaken",
                    "ReplicationExecutions %s-%lld and %d before it are not of this policy: delete "
                    "them, or give the policy another name",
-                   run->policy, (long long)*number, RUNS_NAMES_MAX - 1);
+                   stem, (long long)*number, RUNS_NAMES_MAX - 1);
 }
 
 int fl_policy_runs_start(struct fl_pass *p, struct fl_replication_execution_spec *run,

@@ -710,6 +710,36 @@ static void test_policy__name_of_a_run_that_is_taken_is_passed_over(void **state
 
 /* ---- one registry as source and destination ---- */
 
+/* 253 bytes are what a name may have, and the run's has a number more. */
+static void test_policy__longest_name_has_runs_and_finds_them_again(void **state)
+{
+    struct loop *l = *state;
+    char name[254];
+    memset(name, 'p', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    fl_auto_text path = fl_asprintf(POL "/%s", name);
+    fl_fake_port_image(l->port, SRC, "library/a", "v1", "a1", 1);
+    loop_registries(l);
+    loop_policy(l, name, "'library/a'", ",'historyLimit':1");
+    loop_wait_ready(l, path, "1 tags of 1 repositories");
+    fl_auto_text first = loop_field(l, path, "status.lastExecution");
+    size_t stem = strlen(first) - 2;
+    assert_true(strlen(first) <= 253);
+    assert_string_equal(first + stem, "-1");
+    fl_fake_port_image(l->port, SRC, "library/a", "v1", "a2", 1);
+    loop_crash(l);
+    loop_start(l);
+    loop_request(l, path, "r1");
+    loop_wait_field(l, path, "status.runNumber", "2");
+    loop_wait_ready(l, path, "1 tags of 1 repositories");
+    fl_auto_text second = loop_field(l, path, "status.lastExecution");
+    assert_string_equal(second + stem, "-2");
+    assert_memory_equal(first, second, stem);
+    fl_auto_text gone = fl_asprintf(RUN "/%s", first);
+    loop_wait_gone(l, gone); /* the history knows their order */
+    assert_int_equal(loop_len(l, RUN), 1);
+}
+
 static void test_policy__two_registries_of_one_place_are_told(void **state)
 {
     struct loop *l = *state;
@@ -826,6 +856,7 @@ int main(void)
         loop_test(test_policy__without_history_a_failed_run_is_no_storm),
         loop_test(test_policy__made_again_under_its_name_starts_anew),
         loop_test(test_policy__name_of_a_run_that_is_taken_is_passed_over),
+        loop_test(test_policy__longest_name_has_runs_and_finds_them_again),
         loop_test(test_policy__two_registries_of_one_place_are_told),
         loop_test(test_policy__copies_within_a_registry_are_not_copied_again),
         loop_test(test_policy__names_given_twice_are_one),

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/names.h"
 #include "reconcile/mapping.h"
 
 #define GLOBS 4
@@ -183,12 +184,62 @@ static void test_mapping__destination_as_harbor_maps_it(void **state)
     }
 }
 
+/* ---- names of runs ---- */
+
+static void run_stem_check(size_t length, char last, bool whole)
+{
+    char policy[256];
+    memset(policy, 'a', sizeof(policy));
+    for (size_t i = 200; i < 225; i++) {
+        policy[i] = last; /* where a long one is cut */
+    }
+    policy[length - 1] = 'z';
+    policy[length] = '\0';
+    fl_auto(fl_arena) a = fl_arena_new();
+    const char *stem = fl_map_run_stem(fl_str_of(policy), a);
+    const char *again = fl_map_run_stem(fl_str_of(policy), a);
+    const char *name = fl_arena_fmt(a, "%s-%lld", stem, (long long)INT64_MAX);
+    const char *wrong = fl_name_dns_subdomain(fl_str_of(name));
+    if (wrong || strcmp(stem, again) != 0 || (strcmp(stem, policy) == 0) != whole) {
+        fail_msg("%zu bytes with '%c': %s (%s)", length, last, name, wrong ? wrong : "well formed");
+    }
+    policy[length - 1] = 'y';
+    if (strcmp(stem, fl_map_run_stem(fl_str_of(policy), a)) == 0) {
+        fail_msg("%zu bytes with '%c': two policies, one stem", length, last);
+    }
+}
+
+static void test_mapping__names_of_runs_are_names(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t length;
+        bool whole;
+    } rows[] = {{1, true}, {63, true}, {233, true}, {234, false}, {252, false}, {253, false}};
+    for (size_t i = 0; i < FL_LEN(rows); i++) {
+        run_stem_check(rows[i].length, 'a', rows[i].whole);
+        run_stem_check(rows[i].length, '-', rows[i].whole);
+    }
+    fl_auto(fl_arena) a = fl_arena_new();
+    char policy[254];
+    memset(policy, 'a', sizeof(policy) - 1);
+    policy[253] = '\0';
+    for (size_t i = 151; i < 252; i += 2) { /* cut behind a dot */
+        policy[i] = '.';
+    }
+    assert_null(fl_name_dns_subdomain(fl_str_of(policy)));
+    const char *stem = fl_map_run_stem(fl_str_of(policy), a);
+    assert_null(fl_name_dns_subdomain(fl_str_of(stem)));
+    assert_int_equal(strlen(stem), 253 - 20 - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mapping__filter_admits_as_harbor_does),
         cmocka_unit_test(test_mapping__literal_filter_needs_no_listing),
         cmocka_unit_test(test_mapping__destination_as_harbor_maps_it),
+        cmocka_unit_test(test_mapping__names_of_runs_are_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

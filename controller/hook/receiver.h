@@ -27,5 +27,7 @@ void fl_hooks_free(struct fl_hooks *h);
 extern const struct fl_hooks_ops fl_hooks_ops;
 /* Answers one request whose path begins with /hook/. */
 void fl_hooks_serve(struct fl_hooks *h, const struct fl_request *req, struct fl_response *res);
+/* The largest body that is taken for this head: only who knows a path may send much. */
+size_t fl_hooks_body_cap(struct fl_hooks *h, const struct fl_request *head);
 
 #endif

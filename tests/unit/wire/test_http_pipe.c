@@ -123,7 +123,7 @@ static void test_pipe__bytes_arrive_as_they_are(void **state)
 
 enum tick { TICK_NONE, TICK_CLOCK, TICK_CANCEL };
 
-/* Small steps: the side that does not stall gets its turns in between. */
+/* Small steps: what was woken by the one gets its turn before the next. */
 static void tick_slowly(void *arg)
 {
     fl_clock_advance(arg, 200);

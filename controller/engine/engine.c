@@ -5,10 +5,15 @@
 #include "api/scheme.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/num.h"
+#include "base/text.h"
 #include "engine/engine_priv.h"
+#include "wire/scan.h"
 
 #define WORKERS 4
 #define JITTER_PERCENT 5
+#define WAKE_DETAIL_MAX 100
+#define SPREAD_PART 10   /* of the interval: first passes after a start */
 #define TROUBLE_MS 60000 /* an API that is away for longer is not "ready" */
 
 /* ---- making ---- */
@@ -98,6 +103,7 @@ void fl_engine_add(struct fl_engine *e, const struct fl_controller *c)
     loop_metrics(l, &q.series);
     l->queue = fl_queue_new(&q);
     l->told = engine_told_new();
+    fl_lock_init(&l->lock, "loop", FL_RANK_CONTROLLER);
     e->loops = fl_reallocarray(e->loops, e->n_loops + 1, sizeof(*e->loops));
     e->loops[e->n_loops++] = l;
 }
@@ -113,6 +119,7 @@ void fl_engine_free(struct fl_engine *e)
     for (size_t i = 0; i < e->n_loops; i++) {
         fl_queue_free(e->loops[i]->queue);
         engine_told_free(e->loops[i]->told);
+        fl_lock_destroy(&e->loops[i]->lock);
         fl_free(e->loops[i]->threads);
         fl_free(e->loops[i]);
     }
@@ -130,33 +137,106 @@ void fl_engine_free(struct fl_engine *e)
 
 /* ---- waking ---- */
 
+static const struct fl_wake changed = {.cause = FL_WAKE_CHANGE};
+
+static void key_of(struct fl_buf *key, struct fl_str ns, struct fl_str name)
+{
+    fl_buf_fmt(key, "%.*s/%.*s", FL_STR_ARG(ns), FL_STR_ARG(name));
+}
+
 static void add_key(struct engine_loop *l, struct fl_str ns, struct fl_str name, enum fl_lane lane,
                     bool anew)
 {
     fl_auto_val(fl_buf) key = FL_BUF_INIT(FL_QUEUE_KEY - 1);
-    fl_buf_fmt(&key, "%.*s/%.*s", FL_STR_ARG(ns), FL_STR_ARG(name));
+    key_of(&key, ns, name);
     if (anew) {
         fl_queue_forget(l->queue, fl_buf_slice(&key));
     }
+    fl_queue_because(l->queue, fl_buf_slice(&key), &changed);
     fl_queue_add(l->queue, fl_buf_slice(&key), lane);
+}
+
+static void cut_off(struct engine_loop *l, struct fl_str key)
+{
+    fl_lock_scope(&l->lock);
+    for (struct engine_cut *c = l->cuts; c; c = c->next) {
+        if (fl_str_eq(c->key, key)) {
+            fl_cancel_set(&c->cancel);
+        }
+    }
+}
+
+/* How long the first pass after a start waits. What may have changed meanwhile does not. */
+static int64_t spread_ms(const struct engine_loop *l, const struct fl_obj *o)
+{
+    int64_t observed = -1;
+    int64_t interval = -1;
+    struct fl_str text = {0};
+    (void)fl_scan_i64(fl_scan_path(o->text, "status.observedGeneration"), &observed);
+    if (!l->ctl.spread || o->ready != 1 || o->deleting || observed != o->generation) {
+        return 0;
+    }
+    if (fl_scan_plain(fl_scan_path(o->text, "spec.interval"), &text)) {
+        (void)fl_duration_parse(text, &interval);
+    }
+    int64_t span = engine_interval(l, interval) / SPREAD_PART;
+    return span > 0 ? (int64_t)(fl_random_u64() % (uint64_t)span) : 0;
+}
+
+static void first_pass(struct engine_loop *l, const struct fl_obj *o, struct fl_str key)
+{
+    fl_queue_because(l->queue, key, &changed);
+    fl_queue_add_after(l->queue, key, spread_ms(l, o));
 }
 
 static void wake_self(struct engine_loop *l, const struct fl_obj *old, const struct fl_obj *now,
                       bool initial)
 {
     bool other = old && now && !fl_str_eq(old->uid, now->uid);
+    const struct fl_obj *o = now ? now : old;
+    fl_assert(o != NULL);
+    fl_auto_val(fl_buf) key = FL_BUF_INIT(FL_QUEUE_KEY - 1);
+    key_of(&key, o->ns, o->name);
+    if (!now || now->deleting || other) {
+        cut_off(l, fl_buf_slice(&key));
+    }
     if (old && (!now || other)) {
-        fl_auto_val(fl_buf) key = FL_BUF_INIT(FL_QUEUE_KEY - 1);
-        fl_buf_fmt(&key, "%.*s/%.*s", FL_STR_ARG(old->ns), FL_STR_ARG(old->name));
         fl_queue_remove(l->queue, fl_buf_slice(&key));
         (void)engine_told_forget(l->told, fl_buf_slice(&key));
         if (l->ctl.forget) {
             l->ctl.forget(l->ctl.self, old->ns, old->name, old->uid);
         }
     }
-    if (now && (!old || other || old->trigger != now->trigger)) {
+    if (now && initial && !old) {
+        first_pass(l, now, fl_buf_slice(&key));
+    } else if (now && (!old || other || old->trigger != now->trigger)) {
         add_key(l, now->ns, now->name, initial ? FL_LANE_SLOW : FL_LANE_FAST, !initial);
     }
+}
+
+bool fl_engine_wake(struct fl_engine *e, const struct fl_kind *kind, struct fl_str ns,
+                    struct fl_str name, enum fl_wake_cause cause, const char *detail,
+                    int64_t quiet_ms, int64_t max_ms)
+{
+    struct engine_loop *l = NULL;
+    for (size_t i = 0; i < e->n_loops; i++) {
+        l = e->loops[i]->ctl.kind == kind ? e->loops[i] : l;
+    }
+    if (!l) {
+        return false;
+    }
+    fl_auto(fl_obj) o = fl_cache_get(e->cache, kind, ns, name);
+    if (!o) {
+        return true;
+    }
+    struct fl_wake why = {.cause = cause};
+    size_t n = detail ? strlen(detail) : 0;
+    memcpy(why.detail, n > 0 ? detail : "", n < WAKE_DETAIL_MAX ? n : WAKE_DETAIL_MAX);
+    fl_auto_val(fl_buf) key = FL_BUF_INIT(FL_QUEUE_KEY - 1);
+    key_of(&key, ns, name);
+    fl_queue_forget(l->queue, fl_buf_slice(&key));
+    fl_queue_wake(l->queue, fl_buf_slice(&key), &why, quiet_ms, max_ms);
+    return true;
 }
 
 static void wake_referrer(void *arg, struct fl_obj *o)

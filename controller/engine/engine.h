@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The generic control loop: kinds' controllers over one cache, one queue and a bounded pool of workers per controller. What
- * is the same for every kind exists once, here and in pass.h: conditions, observedGeneration, events, requested-at, suspend,
- * mode, interval, back-off, finalizer. */
+ * The generic control loop: kinds' controllers over one cache, one queue and a bounded pool of
+ * workers per controller. What is the same for every kind exists once, here and in pass.h:
+ * conditions, observedGeneration, events, requested-at, suspend, mode, interval, back-off,
+ * finalizer. */
 #ifndef FL_ENGINE_ENGINE_H
 #define FL_ENGINE_ENGINE_H
 
@@ -21,15 +22,21 @@ struct fl_controller {
         common; /* spec begins with struct fl_common: interval, suspend, mode are handled by the engine */
     int64_t
         interval_ms; /* for specs that leave interval out (its row has no default); 0: never by the clock */
-    /* One pass. Set conditions through pass.h; the outcome is one value. Called on a worker, one per key at a time. */
+    /* After a start, objects that were Ready and have not changed since come one by one over a
+     * tenth of their interval, instead of all at once. */
+    bool spread;
+    /* One pass. Set conditions through pass.h; the outcome is one value. Called on a worker, one
+     * per key at a time. */
     struct fl_result (*reconcile)(void *self, struct fl_pass *p);
-    /* Not NULL: a finalizer is kept on objects of this kind, and this runs when they are being deleted. It must not block on a remote that
-     * is gone. */
+    /* Not NULL: a finalizer is kept on objects of this kind, and this runs when they are being
+     * deleted; a pass that is under way then is cancelled. It must not block on a remote that is
+     * gone. */
     struct fl_result (*finalize)(void *self, struct fl_pass *p);
-    /* What the decoded spec refers to, in its own namespace: a change there (trigger, Ready, deletion) wakes this object. NULL:
-     * nothing. */
+    /* What the decoded spec refers to, in its own namespace: a change there (trigger, Ready,
+     * deletion) wakes this object. NULL: nothing. */
     void (*refs)(const void *spec, void (*add)(void *arg, struct fl_ref r), void *arg);
-    /* A kind whose objects, when they change, wake the object that owns them; NULL-ended; NULL = none. */
+    /* A kind whose objects, when they change, wake the object that owns them; NULL-ended; NULL =
+     * none. */
     const struct fl_kind *const *owns;
     /* The object is gone (or this process gives it up): drop what is kept for it. May be NULL. */
     void (*forget)(void *self, struct fl_str ns, struct fl_str name, struct fl_str uid);
@@ -54,9 +61,11 @@ void fl_engine_free(struct fl_engine *e);
 /* Ready: caches synced and the API reachable within the last minute; else why not (one line). */
 bool fl_engine_ready(struct fl_engine *e, struct fl_buf *why);
 struct fl_cache *fl_engine_cache(struct fl_engine *e);
-/* Makes a pass due from outside (webhook), as a person's request does. quiet_ms: only when no further wake has come for so long
- * (debounce), but at most max_ms after the first; 0: at once. A wake during a pass leaves exactly one more. detail (may be NULL, cut at
- * 100 bytes) reaches p->wake. False: no controller of ours has such a kind. Objects that are not there are nothing. Any thread. */
+/* Makes a pass due from outside (webhook), as a person's request does. quiet_ms: only when no
+ * further wake has come for so long (debounce), but at most max_ms after the first; 0: at once.
+ * A wake during a pass leaves exactly one more. detail (may be NULL, cut at 100 bytes) reaches
+ * p->wake. False: no controller of ours has such a kind. Objects that are not there are nothing.
+ * Any thread. */
 bool fl_engine_wake(struct fl_engine *e, const struct fl_kind *kind, struct fl_str ns,
                     struct fl_str name, enum fl_wake_cause cause, const char *detail,
                     int64_t quiet_ms, int64_t max_ms);

@@ -21,6 +21,12 @@ enum engine_outcome {
     OUTCOME_COUNT
 };
 
+struct engine_cut { /* a pass under way that deletion cuts off */
+    struct engine_cut *next;
+    struct fl_str key;
+    struct fl_cancel cancel;
+};
+
 struct engine_loop { /* one controller */
     struct fl_engine *engine;
     struct fl_controller ctl;
@@ -29,6 +35,8 @@ struct engine_loop { /* one controller */
     pthread_t *threads;
     int n_threads;
     struct fl_metric *total[OUTCOME_COUNT], *errors, *terminal, *seconds, *active;
+    struct fl_lock lock; /* guards what follows */
+    struct engine_cut *cuts;
 };
 
 struct engine_kind { /* one cached kind */
@@ -55,6 +63,8 @@ struct fl_engine {
 /* ---- worker.c ---- */
 
 void engine_worker(struct engine_loop *l); /* a thread's life */
+/* A spec's interval, or the controller's where it leaves it out; 0: never by the clock. */
+int64_t engine_interval(const struct engine_loop *l, int64_t spec_ms);
 
 /* ---- told.c: any thread ---- */
 

@@ -39,7 +39,8 @@ struct fl_pass {
     struct fl_engine *engine;
     const struct fl_controller *ctl;
     struct fl_ctx
-        ctx; /* cancelled at shutdown; no deadline: take one per remote call from common->timeout_ms */
+        ctx; /* cancelled at shutdown, and at deletion where the controller has a finalizer; no
+            deadline: take one per remote call from common->timeout_ms */
     struct fl_arena *arena;
     struct fl_obj *obj;
     const void *spec; /* decoded, defaulted */

@@ -5,19 +5,30 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "engine/pass.h"
 
 #define BACKOFF_MIN_MS 1000
 #define BACKOFF_MAX_MS (INT64_C(5) * 60 * 1000)
 #define FAST_IN_A_ROW 3 /* then one of the slow lane, when both wait */
 #define NOT_IN_HEAP SIZE_MAX
 
+/* Why a key is due; the text is there only where it has one. */
+struct why {
+    enum fl_wake_cause cause;
+    char *detail;
+};
+
 /* One key, from its first add until nothing is known of it any more. */
 struct item {
     struct item *prev, *next; /* in its lane, while `queued` */
     char *key;
-    int64_t due_ms;    /* while in the heap */
-    int64_t queued_ms; /* since when it waits, for the metrics */
-    int64_t taken_ms;  /* since when it is worked on */
+    struct why gathered, taken; /* for the next pass; of the one under way */
+    int64_t due_ms;             /* while in the heap: the earlier of the two that follow */
+    int64_t after_ms;           /* by a delay; FL_NEVER = none */
+    int64_t quiet_ms;           /* by a wake that waits for silence; FL_NEVER = none */
+    int64_t woken_ms;           /* when the first of those came */
+    int64_t queued_ms;          /* since when it waits, for the metrics */
+    int64_t taken_ms;           /* since when it is worked on */
     size_t heap_at;
     int failures;
     bool queued;
@@ -46,6 +57,8 @@ struct fl_queue {
 static void item_free(void *p)
 {
     struct item *it = p;
+    fl_free(it->gathered.detail);
+    fl_free(it->taken.detail);
     fl_free(it->key);
     fl_free(it);
 }
@@ -142,6 +155,22 @@ static void heap_add(struct fl_queue *q, struct item *it, int64_t due_ms)
     heap_up(q, it->heap_at);
 }
 
+/* Both delays of a key go. */
+static void delays_drop(struct fl_queue *q, struct item *it)
+{
+    heap_remove(q, it);
+    it->after_ms = it->quiet_ms = FL_NEVER;
+}
+
+/* After one of the delays was set. */
+static void delays_set(struct fl_queue *q, struct item *it)
+{
+    heap_remove(q, it);
+    heap_add(q, it, it->after_ms < it->quiet_ms ? it->after_ms : it->quiet_ms);
+    /* Every getter may be waiting for a later deadline. */
+    fl_cond_broadcast(&q->changed);
+}
+
 /* ---- lanes ---- */
 
 static void count(struct fl_metric *s)
@@ -188,6 +217,7 @@ static struct item *item_of(struct fl_queue *q, struct fl_str key)
         it = FL_NEW(struct item);
         it->key = fl_strndup(key.p, key.n);
         it->heap_at = NOT_IN_HEAP;
+        it->after_ms = it->quiet_ms = FL_NEVER;
         fl_map_set(q->items, key, it);
     }
     return it;
@@ -234,6 +264,11 @@ void fl_queue_add(struct fl_queue *q, struct fl_str key, enum fl_lane lane)
     }
 }
 
+static int64_t later(int64_t now, int64_t ms)
+{
+    return ms > FL_NEVER - 1 - now ? FL_NEVER - 1 : now + ms;
+}
+
 static void add_after(struct fl_queue *q, struct fl_str key, int64_t delay_ms)
 {
     struct item *it = item_of(q, key);
@@ -241,17 +276,11 @@ static void add_after(struct fl_queue *q, struct fl_str key, int64_t delay_ms)
         make_ready(q, it, true);
         return;
     }
-    int64_t now = fl_clock_mono_ms(q->conf.clock);
-    int64_t due = delay_ms > FL_NEVER - 1 - now ? FL_NEVER - 1 : now + delay_ms;
-    if (it->heap_at != NOT_IN_HEAP) {
-        if (it->due_ms <= due) {
-            return;
-        }
-        heap_remove(q, it);
+    int64_t due = later(fl_clock_mono_ms(q->conf.clock), delay_ms);
+    if (due < it->after_ms) {
+        it->after_ms = due;
+        delays_set(q, it);
     }
-    heap_add(q, it, due);
-    /* Every getter may be waiting for a later deadline. */
-    fl_cond_broadcast(&q->changed);
 }
 
 void fl_queue_add_after(struct fl_queue *q, struct fl_str key, int64_t delay_ms)
@@ -259,6 +288,70 @@ void fl_queue_add_after(struct fl_queue *q, struct fl_str key, int64_t delay_ms)
     fl_lock_scope(&q->lock);
     if (!q->stopped) {
         add_after(q, key, delay_ms);
+    }
+}
+
+/* ---- waking ---- */
+
+static void why_clear(struct why *w)
+{
+    fl_free(w->detail);
+    *w = (struct why){.cause = FL_WAKE_CLOCK};
+}
+
+static void why_add(struct why *w, const struct fl_wake *more)
+{
+    if (more->cause < w->cause) {
+        return;
+    }
+    why_clear(w);
+    w->cause = more->cause;
+    w->detail = more->detail[0] ? fl_strdup(more->detail) : NULL;
+}
+
+void fl_queue_because(struct fl_queue *q, struct fl_str key, const struct fl_wake *why)
+{
+    fl_lock_scope(&q->lock);
+    if (!q->stopped) {
+        why_add(&item_of(q, key)->gathered, why);
+    }
+}
+
+static void wake_when_quiet(struct fl_queue *q, struct item *it, int64_t quiet_ms, int64_t max_ms)
+{
+    int64_t now = fl_clock_mono_ms(q->conf.clock);
+    if (it->quiet_ms == FL_NEVER) {
+        it->woken_ms = now;
+    }
+    int64_t due = later(now, quiet_ms);
+    int64_t last = max_ms > 0 ? later(it->woken_ms, max_ms) : FL_NEVER;
+    it->quiet_ms = due < last ? due : last;
+    delays_set(q, it);
+}
+
+void fl_queue_wake(struct fl_queue *q, struct fl_str key, const struct fl_wake *why,
+                   int64_t quiet_ms, int64_t max_ms)
+{
+    fl_lock_scope(&q->lock);
+    if (q->stopped) {
+        return;
+    }
+    struct item *it = item_of(q, key);
+    why_add(&it->gathered, why);
+    if (quiet_ms <= 0) {
+        make_ready(q, it, false);
+    } else if (!it->queued && !it->dirty) { /* else it comes sooner */
+        wake_when_quiet(q, it, quiet_ms, max_ms);
+    }
+}
+
+void fl_queue_why(struct fl_queue *q, struct fl_str key, struct fl_wake *ret)
+{
+    fl_lock_scope(&q->lock);
+    const struct item *it = fl_map_get(q->items, key);
+    *ret = (struct fl_wake){.cause = it ? it->taken.cause : FL_WAKE_CLOCK};
+    if (it && it->taken.detail) {
+        memcpy(ret->detail, it->taken.detail, strlen(it->taken.detail) + 1);
     }
 }
 
@@ -312,7 +405,8 @@ void fl_queue_remove(struct fl_queue *q, struct fl_str key)
     struct item *it = fl_map_get(q->items, key);
     if (it) {
         it->failures = 0;
-        heap_remove(q, it);
+        why_clear(&it->gathered);
+        delays_drop(q, it);
         item_drop_idle(q, it);
     }
 }
@@ -322,8 +416,9 @@ static void take_due(struct fl_queue *q)
     int64_t now = fl_clock_mono_ms(q->conf.clock);
     while (q->heap_n > 0 && q->heap[0]->due_ms <= now) {
         struct item *it = q->heap[0];
-        heap_remove(q, it);
-        make_ready(q, it, true);
+        bool slow = it->quiet_ms > now;
+        delays_drop(q, it);
+        make_ready(q, it, slow);
     }
 }
 
@@ -344,8 +439,11 @@ static struct item *pick(struct fl_queue *q)
 static void hand_out(struct fl_queue *q, struct item *it, char ret[FL_QUEUE_KEY])
 {
     lane_remove(q, it);
-    /* The pass that comes now decides anew when the next one is. */
-    heap_remove(q, it);
+    /* The pass that comes now decides anew when the next one is, and sees what it was woken for. */
+    delays_drop(q, it);
+    why_clear(&it->taken);
+    it->taken = it->gathered;
+    it->gathered = (struct why){.cause = FL_WAKE_CLOCK};
     it->processing = true;
     q->busy++;
     it->taken_ms = fl_clock_mono_ms(q->conf.clock);
@@ -379,6 +477,7 @@ void fl_queue_done(struct fl_queue *q, struct fl_str key)
         return;
     }
     it->processing = false;
+    why_clear(&it->taken);
     q->busy--;
     if (q->conf.series.worked) {
         fl_metric_observe_ms(q->conf.series.worked, fl_clock_mono_ms(q->conf.clock) - it->taken_ms);
@@ -403,7 +502,7 @@ void fl_queue_stop(struct fl_queue *q)
         }
     }
     while (q->heap_n > 0) {
-        heap_remove(q, q->heap[0]);
+        delays_drop(q, q->heap[0]);
     }
     fl_cond_broadcast(&q->changed);
 }

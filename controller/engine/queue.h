@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The work queue of one controller: dedup, one worker per key, delays, per-key back-off; two lanes, so that what a person
- * just changed does not wait behind the first listing or the clock (one in four goes to the slow lane when both wait).
- * kubernetes.md 1.5. Any thread. */
+ * The work queue of one controller: dedup, one worker per key, delays, per-key back-off; two
+ * lanes, so that what a person just changed does not wait behind the first listing or the clock
+ * (one in four goes to the slow lane when both wait). kubernetes.md 1.5. Any thread. */
 #ifndef FL_ENGINE_QUEUE_H
 #define FL_ENGINE_QUEUE_H
 
@@ -12,6 +12,7 @@
 #define FL_QUEUE_KEY 512 /* bytes of a key, terminated */
 
 struct fl_queue;
+struct fl_wake; /* engine/pass.h */
 enum fl_lane { FL_LANE_FAST, FL_LANE_SLOW };
 
 struct fl_queue_series { /* each may be NULL; live as long as the queue */
@@ -27,12 +28,22 @@ struct fl_queue_conf {
 
 struct fl_queue *fl_queue_new(const struct fl_queue_conf *conf);
 void fl_queue_free(struct fl_queue *q);
-/* A key that waits in the slow lane moves to the fast one when it is added there. Keys longer than FL_QUEUE_KEY - 1 are
- * a bug. */
+/* A key that waits in the slow lane moves to the fast one when it is added there. Keys longer
+ * than FL_QUEUE_KEY - 1 are a bug. */
 void fl_queue_add(struct fl_queue *q, struct fl_str key, enum fl_lane lane);
-/* The earlier of two delays for a key wins; a plain add does not cancel it unless the key is handed out. When it is due the
- * key waits in the slow lane. <= 0: now. */
+/* The earlier of two delays for a key wins; a plain add does not cancel it unless the key is
+ * handed out. When it is due the key waits in the slow lane. <= 0: now. */
 void fl_queue_add_after(struct fl_queue *q, struct fl_str key, int64_t delay_ms);
+/* Adds to the fast lane once nobody has woken the key for quiet_ms, but at most max_ms (<= 0: no
+ * limit) after the first who did; quiet_ms <= 0: now. Whoever hands the key out earlier ends the
+ * wait: the pass that comes sees what it was about. While it is worked on: afterwards. */
+void fl_queue_wake(struct fl_queue *q, struct fl_str key, const struct fl_wake *why,
+                   int64_t quiet_ms, int64_t max_ms);
+/* Adds to what the next pass is told of why it comes; makes nothing due: the caller does so
+ * next. */
+void fl_queue_because(struct fl_queue *q, struct fl_str key, const struct fl_wake *why);
+/* Why the key was handed out: the strongest of what had gathered, the newest of equals. */
+void fl_queue_why(struct fl_queue *q, struct fl_str key, struct fl_wake *ret);
 /* Counts a failure and adds with its back-off; returns the delay. */
 int64_t fl_queue_add_failed(struct fl_queue *q, struct fl_str key);
 void fl_queue_forget(struct fl_queue *q, struct fl_str key); /* resets the failure count */

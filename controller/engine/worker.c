@@ -51,6 +51,10 @@ static int run_open(struct run *r, struct fl_obj *o, struct fl_arena *a, struct 
     p->requested = asked && !fl_text_eq(asked, st->last_handled_request) ? asked : NULL;
     p->approved = fl_obj_annotation(o, FL_ANNOTATION_APPROVE, a);
     p->changed = o->generation != st->observed_generation;
+    fl_queue_why(l->queue, r->key, &p->wake);
+    if (p->requested) {
+        p->wake = (struct fl_wake){.cause = FL_WAKE_REQUEST};
+    }
     const struct fl_condition *ready = pass_find(p, "Ready");
     r->st.ready_was = words_of(ready, ready ? ready->status : NULL);
     r->st.reason_was = words_of(ready, ready ? ready->reason : NULL);
@@ -87,13 +91,25 @@ static int64_t jittered(const struct run *r, int64_t ms)
     return ms - span + (int64_t)(fl_random_u64() % (uint64_t)(2 * span + 1));
 }
 
+int64_t engine_interval(const struct engine_loop *l, int64_t spec_ms)
+{
+    int64_t ms = spec_ms < 0 ? l->ctl.interval_ms : spec_ms;
+    return ms > 0 ? ms : 0;
+}
+
+static int64_t interval_ms(const struct run *r)
+{
+    return r->p.common ? engine_interval(r->l, r->p.common->interval_ms) : 0;
+}
+
 static void next_by_clock(struct run *r)
 {
+    int64_t interval = interval_ms(r);
     fl_queue_forget(r->l->queue, r->key);
     r->outcome = OUTCOME_SUCCESS;
-    if (r->p.common && r->p.common->interval_ms > 0) {
+    if (interval > 0) {
         r->outcome = OUTCOME_REQUEUE_AFTER;
-        fl_queue_add_after(r->l->queue, r->key, jittered(r, r->p.common->interval_ms));
+        fl_queue_add_after(r->l->queue, r->key, jittered(r, interval));
     }
 }
 
@@ -106,6 +122,7 @@ static void next_backed_off(struct run *r)
 static void next_at_once(struct run *r)
 {
     r->outcome = OUTCOME_REQUEUE;
+    fl_queue_because(r->l->queue, r->key, &r->p.wake); /* it was not answered */
     fl_queue_add(r->l->queue, r->key, FL_LANE_FAST);
 }
 
@@ -119,10 +136,9 @@ static void next_after_failure(struct run *r, const struct fl_err *err)
 {
     struct fl_queue *q = r->l->queue;
     if (is_stalled(err->code)) {
-        bool clocked = r->p.common && r->p.common->interval_ms > 0;
+        int64_t interval = interval_ms(r);
         fl_queue_forget(q, r->key);
-        fl_queue_add_after(q, r->key,
-                           jittered(r, clocked ? r->p.common->interval_ms : STALLED_RECHECK_MS));
+        fl_queue_add_after(q, r->key, jittered(r, interval > 0 ? interval : STALLED_RECHECK_MS));
         fl_metric_add(r->l->terminal, 1);
         r->outcome = OUTCOME_ERROR;
     } else if (err->code == FL_E_LIMITED && err->retry_after_ms >= 0) {
@@ -390,7 +406,25 @@ static void tell_ended(struct fl_engine *e)
     fl_cond_broadcast(&e->changed);
 }
 
-static void work_on(struct engine_loop *l, struct fl_str key, struct fl_arena *a)
+static void cut_add(struct engine_loop *l, struct engine_cut *c)
+{
+    fl_lock_scope(&l->lock);
+    c->next = l->cuts;
+    l->cuts = c;
+}
+
+static void cut_remove(struct engine_loop *l, struct engine_cut *c)
+{
+    fl_lock_scope(&l->lock);
+    struct engine_cut **at = &l->cuts;
+    while (*at != c) {
+        at = &(*at)->next;
+    }
+    *at = c->next;
+}
+
+static void work_on(struct engine_loop *l, struct fl_str key, struct fl_arena *a,
+                    const struct fl_cancel *cut)
 {
     struct fl_str ns = {0};
     struct fl_str name = key;
@@ -405,6 +439,7 @@ static void work_on(struct engine_loop *l, struct fl_str key, struct fl_arena *a
     int64_t from = fl_clock_mono_ms(l->engine->conf.clock);
     fl_metric_add(l->active, 1);
     if (run_open(&r, o, a, &err) == 0) {
+        r.p.ctx.cancel2 = r.p.deleting || !l->ctl.finalize ? NULL : cut;
         run_pass(&r);
     } else {
         log_failure(&r, FL_LOG_ERROR, "object not readable", &err);
@@ -442,7 +477,10 @@ void engine_worker(struct engine_loop *l)
         if (!fl_queue_get(l->queue, key)) {
             return;
         }
-        work_on(l, fl_str_of(key), a);
+        struct engine_cut cut = {.key = fl_str_of(key)};
+        cut_add(l, &cut); /* before the object is looked up: a deletion is seen there or here */
+        work_on(l, cut.key, a, &cut.cancel);
+        cut_remove(l, &cut);
         fl_arena_clear(a);
         fl_queue_done(l->queue, fl_str_of(key));
         tell_ended(l->engine);

@@ -6,15 +6,19 @@
 
 #include <cmocka.h>
 
+#include "engine/pass.h"
 #include "engine/queue.h"
 
 #define LEN_KEY FL_QUEUE_KEY
 
+#define WAKE_MAX_MS 30
+
 /* A script of one-word steps over one queue, whose result is the keys handed out, in order:
  *   "+k" add to the fast lane, "-k" to the slow one, "g" get (only when something waits), "d k" done,
- *   "@k:ms" add after, "t:ms" move the clock, "x k" remove */
+ *   "@k:ms" add after, "w k:ms" wake when it was quiet for ms (at most WAKE_MAX_MS after the first),
+ *   "t:ms" move the clock, "x k" remove */
 struct step {
-    char what; /* + - g d @ t x */
+    char what; /* + - g d @ w t x */
     const char *key;
     int64_t ms;
 };
@@ -105,6 +109,122 @@ static const struct script scripts[] = {
      "ts",
      0,
      0},
+    {"a wake without a window is now", {{'w', "a", 0}, {'g', 0, 0}}, "a", 0, 0},
+    {"a wake waits for silence",
+     {{'w', "a", 10}, {'t', 0, 9}, {'g', 0, 0}, {'t', 0, 1}, {'g', 0, 0}},
+     ".a",
+     0,
+     0},
+    {"each wake begins the silence anew",
+     {{'w', "a", 10},
+      {'t', 0, 9},
+      {'w', "a", 10},
+      {'t', 0, 9},
+      {'g', 0, 0},
+      {'t', 0, 1},
+      {'g', 0, 0},
+      {'d', "a", 0},
+      {'t', 0, 100},
+      {'g', 0, 0}},
+     ".a.",
+     0,
+     0},
+    {"but not for ever",
+     {{'w', "a", 10},
+      {'t', 0, 9},
+      {'w', "a", 10},
+      {'t', 0, 9},
+      {'w', "a", 10},
+      {'t', 0, 9},
+      {'w', "a", 10},
+      {'t', 0, 2},
+      {'g', 0, 0},
+      {'t', 0, 1},
+      {'g', 0, 0}},
+     ".a",
+     0,
+     0},
+    {"the longest wait begins with the first of each batch",
+     {{'w', "a", 10},
+      {'t', 0, 10},
+      {'g', 0, 0},
+      {'d', "a", 0},
+      {'t', 0, 40},
+      {'w', "a", 10},
+      {'t', 0, 5},
+      {'w', "a", 10},
+      {'t', 0, 9},
+      {'g', 0, 0},
+      {'t', 0, 1},
+      {'g', 0, 0}},
+     "a.a",
+     0,
+     0},
+    {"wakes while worked on are one more",
+     {{'+', "a", 0},
+      {'g', 0, 0},
+      {'w', "a", 10},
+      {'w', "a", 10},
+      {'w', "a", 0},
+      {'w', "a", 10},
+      {'d', "a", 0},
+      {'g', 0, 0},
+      {'d', "a", 0},
+      {'t', 0, 100},
+      {'g', 0, 0}},
+     "aa.",
+     0,
+     0},
+    {"a window that ends while worked on is one more",
+     {{'+', "a", 0},
+      {'g', 0, 0},
+      {'w', "a", 10},
+      {'t', 0, 10},
+      {'g', 0, 0},
+      {'d', "a", 0},
+      {'g', 0, 0},
+      {'d', "a", 0},
+      {'t', 0, 100},
+      {'g', 0, 0}},
+     "a.a.",
+     0,
+     0},
+    {"handed out for another reason, the window is over",
+     {{'w', "a", 10}, {'+', "a", 0}, {'g', 0, 0}, {'d', "a", 0}, {'t', 0, 10}, {'g', 0, 0}},
+     "a.",
+     0,
+     0},
+    {"a wake does not put off a delay",
+     {{'@', "a", 5}, {'w', "a", 10}, {'t', 0, 5}, {'g', 0, 0}},
+     "a",
+     0,
+     0},
+    {"a delay does not bring the window forward",
+     {{'w', "a", 10}, {'@', "a", 50}, {'t', 0, 9}, {'g', 0, 0}, {'t', 0, 1}, {'g', 0, 0}},
+     ".a",
+     0,
+     0},
+    {"a delay set by the pass leaves the window alone",
+     {{'+', "a", 0},
+      {'g', 0, 0},
+      {'w', "a", 10},
+      {'@', "a", 50},
+      {'d', "a", 0},
+      {'t', 0, 10},
+      {'g', 0, 0}},
+     "aa",
+     0,
+     0},
+    {"what was woken is fast",
+     {{'-', "s", 0}, {'w', "a", 10}, {'t', 0, 10}, {'g', 0, 0}, {'g', 0, 0}},
+     "as",
+     0,
+     0},
+    {"removed: the window goes",
+     {{'w', "a", 10}, {'x', "a", 0}, {'t', 0, 10}, {'g', 0, 0}},
+     ".",
+     0,
+     0},
     {"what is due is slow",
      {{'@', "s", 10}, {'t', 0, 10}, {'+', "a", 0}, {'g', 0, 0}, {'g', 0, 0}},
      "as",
@@ -126,6 +246,9 @@ static void step_do(struct fl_queue *q, struct fl_clock *clock, const struct ste
         break;
     case '@':
         fl_queue_add_after(q, k, s->ms);
+        break;
+    case 'w':
+        fl_queue_wake(q, k, &(struct fl_wake){.cause = FL_WAKE_HOOK}, s->ms, WAKE_MAX_MS);
         break;
     case 't':
         fl_clock_advance(clock, s->ms);
@@ -189,6 +312,59 @@ static void test_queue__failures_double_up_to_the_cap(void **state)
     assert_in_range(fl_queue_add_failed(q, FL_STR("a")), 50, 100);
     fl_queue_remove(q, FL_STR("a"));
     assert_int_equal(fl_queue_failures(q, FL_STR("a")), 0);
+    fl_queue_free(q);
+}
+
+static void expect_why(struct fl_queue *q, const char *row, enum fl_wake_cause cause,
+                       const char *detail)
+{
+    struct fl_wake w;
+    fl_queue_why(q, FL_STR("a"), &w);
+    if (w.cause != cause || strcmp(w.detail, detail) != 0) {
+        fail_msg("%s: cause %d '%s', wanted %d '%s'", row, w.cause, w.detail, cause, detail);
+    }
+}
+
+static void next_pass(struct fl_queue *q)
+{
+    char key[LEN_KEY];
+    fl_queue_done(q, FL_STR("a"));
+    assert_true(fl_queue_len(q) > 0);
+    assert_true(fl_queue_get(q, key));
+}
+
+static void test_queue__pass_is_told_the_strongest_cause_since_the_last(void **state)
+{
+    (void)state;
+    fl_auto(fl_clock) clock = fl_clock_fake_new(0);
+    struct fl_queue *q = fl_queue_new(&(struct fl_queue_conf){.clock = clock});
+    const struct fl_wake change = {.cause = FL_WAKE_CHANGE};
+    const struct fl_wake one = {.cause = FL_WAKE_HOOK, .detail = "delivery 1"};
+    const struct fl_wake two = {.cause = FL_WAKE_HOOK, .detail = "delivery 2"};
+    expect_why(q, "unknown key", FL_WAKE_CLOCK, "");
+    fl_queue_because(q, FL_STR("a"), &change);
+    fl_queue_add(q, FL_STR("a"), FL_LANE_SLOW);
+    next_pass(q);
+    expect_why(q, "change", FL_WAKE_CHANGE, "");
+    fl_queue_wake(q, FL_STR("a"), &one, 10, 0);
+    fl_queue_wake(q, FL_STR("a"), &two, 10, 0);
+    fl_queue_because(q, FL_STR("a"), &change);
+    expect_why(q, "what comes meanwhile is for the next", FL_WAKE_CHANGE, "");
+    fl_queue_done(q, FL_STR("a"));
+    fl_clock_advance(clock, 10);
+    next_pass(q);
+    expect_why(q, "hook beats change, the newest counts", FL_WAKE_HOOK, "delivery 2");
+    fl_queue_add_after(q, FL_STR("a"), 5);
+    fl_queue_done(q, FL_STR("a"));
+    fl_clock_advance(clock, 5);
+    next_pass(q);
+    expect_why(q, "clock", FL_WAKE_CLOCK, "");
+    fl_queue_wake(q, FL_STR("a"), &one, 10, 0);
+    fl_queue_done(q, FL_STR("a"));
+    fl_queue_remove(q, FL_STR("a"));
+    fl_queue_add(q, FL_STR("a"), FL_LANE_FAST);
+    next_pass(q);
+    expect_why(q, "removed: forgotten", FL_WAKE_CLOCK, "");
     fl_queue_free(q);
 }
 
@@ -280,6 +456,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_queue__script_hands_out_as_written),
         cmocka_unit_test(test_queue__failures_double_up_to_the_cap),
+        cmocka_unit_test(test_queue__pass_is_told_the_strongest_cause_since_the_last),
         cmocka_unit_test(test_queue__defaults_are_one_second_to_five_minutes),
         cmocka_unit_test(test_queue__getter_waits_for_the_clock),
         cmocka_unit_test(test_queue__stop_ends_getters_and_drops_what_waits),

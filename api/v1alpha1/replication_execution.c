@@ -175,6 +175,12 @@ static const struct fl_field status_rows[] = {
      .type = FL_INT,
      AT_STATUS(attempts),
      .doc = "How often the run was begun or taken up again."},
+    {.name = "failedAttempts",
+     .type = FL_INT,
+     AT_STATUS(failed_attempts),
+     .doc = "Attempts at whose end something was left that may pass (a registry was away, slow, or "
+            "asked to wait); the 20th is the last. One that a restart or a suspension cut off does "
+            "not count."},
     {.name = "failures",
      .type = FL_LIST,
      AT_STATUS(failures),

@@ -64,6 +64,7 @@ struct fl_replication_execution_status {
     int64_t blobs_mounted;
     int64_t blobs_skipped; /* the destination had them */
     int64_t attempts;
+    int64_t failed_attempts; /* of these; a restart is none */
     struct fl_list failures; /* struct fl_execution_failure, newest state of each failed item */
 };
 

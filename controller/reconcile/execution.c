@@ -6,7 +6,7 @@
 #include "reconcile/controllers.h"
 #include "reconcile/copy.h"
 
-#define EXECUTION_ATTEMPTS_MAX 20 /* passes; about an hour of an unreachable remote */
+#define EXECUTION_ATTEMPTS_MAX 20 /* that failed; about an hour of an unreachable remote */
 #define EXECUTION_PUBLISH_MS 2000
 
 struct execution_run {
@@ -223,8 +223,13 @@ static struct fl_result execution_settle(struct execution_run *x, int r, const s
         return fl_failed(err);
     }
     const struct fl_err *again = execution_first_failure(&x->copy, true);
-    if (again && st->attempts < EXECUTION_ATTEMPTS_MAX) {
-        return fl_failed(again);
+    if (again && ++st->failed_attempts < EXECUTION_ATTEMPTS_MAX) {
+        struct fl_err told = *again;
+        if (told.code ==
+            FL_E_CONFLICT) { /* of a registry: to the engine it would mean our object */
+            told.code = FL_E_UNAVAILABLE;
+        }
+        return fl_failed(&told);
     }
     bool failed = again || execution_first_failure(&x->copy, false);
     return execution_finish(p, failed ? FL_PHASE_FAILED : FL_PHASE_SUCCEEDED);

@@ -217,6 +217,7 @@ static void test_execution__passing_failures_are_told_and_tried_until_they_pass(
         {"put", FL_FAKE_PUT, FL_E_UNAVAILABLE, "ServerError"},
         {"blob", FL_FAKE_PUSH, FL_E_TIMEOUT, "Stalled"},
         {"limited", FL_FAKE_PUSH, FL_E_LIMITED, "TooManyRequests"},
+        {"conflict", FL_FAKE_PUT, FL_E_CONFLICT, "Conflict"},
     };
     loop_registries(l);
     for (size_t i = 0; i < FL_LEN(rows); i++) {
@@ -282,6 +283,7 @@ static void test_execution__gives_up_on_what_does_not_pass(void **state)
     loop_wait_field(l, X, "status.phase", "Failed");
     l->skip = false;
     loop_field_is(l, X, "status.attempts", "20");
+    loop_field_is(l, X, "status.failedAttempts", "20");
     fl_auto(fl_json) x = loop_object(l, X);
     int64_t attempts = 0;
     const struct fl_json *first = fl_json_at(fl_json_path(x, "status.failures"), 0);
@@ -358,6 +360,28 @@ static void test_execution__many_crashes(void **state)
                      12);
     assert_int_equal(fl_fake_port_uploads(l->port), 24);
     loop_wait_ready(l, M, "12 tags");
+}
+
+/* Taking it up again is no attempt that failed: none of the 20 is used up. */
+static void test_execution__restarts_use_up_no_attempts(void **state)
+{
+    struct loop *l = *state;
+    const int restarts = 25;
+    held_run(l, 2, 1);
+    for (int i = 0; i < restarts; i++) {
+        loop_crash(l);
+        fl_fake_port_hold(l->port, DST, FL_FAKE_PUT, 0);
+        loop_start(l);
+        loop_wait_held(l, 1);
+    }
+    loop_field_is(l, X, "status.attempts", "26");
+    loop_field_is(l, X, "status.failedAttempts", "0");
+    fail_call(l, FL_FAKE_PUT, NULL, 1, FL_E_UNAVAILABLE, "ServerError");
+    fl_fake_port_release(l->port);
+    l->skip = true;
+    loop_wait_field(l, X, "status.phase", "Succeeded");
+    loop_field_is(l, X, "status.failures", NULL);
+    loop_wait_ready(l, M, "2 tags");
 }
 
 /* A registry that is away for a while: told in between, and the run ends well without help. */
@@ -506,6 +530,7 @@ int main(void)
         loop_test(test_execution__crash_after_progress_was_told_counts_truly),
         loop_test(test_execution__what_was_removed_meanwhile_is_not_counted_twice),
         loop_test(test_execution__many_crashes),
+        loop_test(test_execution__restarts_use_up_no_attempts),
         loop_test(test_execution__outage_in_the_middle),
         loop_test(test_execution__goes_on_when_its_registry_is_there_again),
         loop_test(test_execution__pauses_while_its_policy_is_suspended),

@@ -12,6 +12,7 @@ const struct fl_kind *const fl_scheme[] = {
     &fl_kind_self_subject_rules_review,
     &fl_kind_lease,
     &fl_kind_event_v1,
+    &fl_kind_git_mirror,
     &fl_kind_registry,
     &fl_kind_replication_execution,
     &fl_kind_replication_policy,

@@ -16,7 +16,7 @@ const struct fl_kind *fl_scheme_by_plural(struct fl_str group, struct fl_str ver
                                           struct fl_str plural);
 
 /* The kinds by name. */
-extern const struct fl_kind fl_kind_registry, fl_kind_replication_policy,
+extern const struct fl_kind fl_kind_git_mirror, fl_kind_registry, fl_kind_replication_policy,
     fl_kind_replication_execution;
 extern const struct fl_kind fl_kind_secret, fl_kind_config_map, fl_kind_namespace,
     fl_kind_service_account, fl_kind_event,

@@ -19,26 +19,33 @@ extern const struct fl_field fl_condition_rows[];
 enum fl_mode { FL_MODE_OBSERVE, FL_MODE_PLAN, FL_MODE_APPLY };
 extern const char *const fl_mode_names[]; /* "Observe", "Plan", "Apply" */
 struct fl_common {
-    int64_t interval_ms; /* 0 = never by the clock */
+    int64_t interval_ms; /* 0 = never by the clock; -1 = absent, where a kind gives no default */
     int64_t timeout_ms;
     bool suspend;
     int mode; /* enum fl_mode */
 };
-/* Rows `interval`, `timeout`, `suspend`, `mode` at offsetof(T, common); the defaults are JSON texts ("\"5m\""). */
+/* Rows `interval`, `timeout`, `suspend`, `mode` at offsetof(T, common); the defaults are JSON texts ("\"5m\""). NULL: absent is
+ * -1, and interval_doc or timeout_doc says what that means. */
 #define FL_COMMON_ROWS(T, interval_default, timeout_default)                                       \
+    FL_COMMON_ROWS_SAID(T, interval_default, FL_INTERVAL_DOC, timeout_default,                     \
+                        "How long one call to the remote may take before it is given up (1s to "   \
+                        "24h).")
+#define FL_INTERVAL_DOC                                                                            \
+    "How often it is brought up to date by the clock, as a Go duration (5m, 1h30m). \"0\", in "    \
+    "quotes, = never by the clock: only by change, event or request."
+#define FL_COMMON_ROWS_SAID(T, interval_default, interval_doc, timeout_default, timeout_doc)       \
     {.name = "interval",                                                                           \
      .type = FL_DURATION,                                                                          \
      .at = offsetof(T, common.interval_ms),                                                        \
      .def = (interval_default),                                                                    \
-     .doc = "How often it is brought up to date by the clock, as a Go duration (5m, 1h30m). "      \
-            "\"0\", in quotes, = never by the clock: only by change, event or request."},          \
+     .doc = interval_doc},                                                                         \
         {.name = "timeout",                                                                        \
          .type = FL_DURATION,                                                                      \
          .at = offsetof(T, common.timeout_ms),                                                     \
          .def = (timeout_default),                                                                 \
          .min = 1000,                                                                              \
          .max = 86400000,                                                                          \
-         .doc = "How long one call to the remote may take before it is given up (1s to 24h)."},    \
+         .doc = timeout_doc},                                                                      \
         {.name = "suspend",                                                                        \
          .type = FL_BOOL,                                                                          \
          .at = offsetof(T, common.suspend),                                                        \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * GitMirror (gm): a bare mirror on local disk of a remote git repository, kept current, guarded, and pushed on where asked.
- * Reference page: git_mirror.md beside this file. */
+ * Reference page: git_mirror.md beside this file; it holds the closed list of conditions and their reasons. */
 #ifndef FL_API_V1ALPHA1_GIT_MIRROR_H
 #define FL_API_V1ALPHA1_GIT_MIRROR_H
 

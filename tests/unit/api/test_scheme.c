@@ -95,7 +95,7 @@ static void test_scheme__short_names_are_unique(void **state)
             fl_map_set(seen, fl_str_of(*s), &mark);
         }
     }
-    assert_int_equal(fl_map_len(seen), 7);
+    assert_int_equal(fl_map_len(seen), 8);
 }
 
 static void visit_docs(const struct fl_field *rows, const char *path)

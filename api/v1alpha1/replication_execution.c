@@ -61,8 +61,10 @@ static const struct fl_field spec_rows[] = {
      .flags = FL_IMMUTABLE,
      .names = fl_trigger_names,
      .def = "\"Request\"",
-     .doc = "Why the run was planned. Interval: by the clock. Request: the annotation "
-            "fairlead.dev/requested-at. Change: the policy, a registry or a secret changed."},
+     .doc =
+         "Why the run was planned. Interval: by the clock. Request: the annotation "
+         "fairlead.dev/requested-at. Change: the policy, a registry or a secret changed, or what "
+         "was missing or away is there again."},
     {.name = "override",
      .type = FL_BOOL,
      AT(override),
@@ -170,7 +172,8 @@ static const struct fl_field status_rows[] = {
     {.name = "blobsSkipped",
      .type = FL_INT,
      AT_STATUS(blobs_skipped),
-     .doc = "Blobs that the destination had already."},
+     .doc = "Blobs that the destination had already; a lower bound: what was found so before and "
+            "after a restart is not added up."},
     {.name = "attempts",
      .type = FL_INT,
      AT_STATUS(attempts),

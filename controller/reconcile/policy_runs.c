@@ -94,25 +94,35 @@ static bool runs_comparing(const struct fl_pass *p)
            (c && fl_text_eq(c->reason, "ProgressingWithRetry"));
 }
 
+static bool runs_done(const struct fl_policy_run *r, int64_t *ret_ms)
+{
+    return r->status->completion_time &&
+           fl_time_parse(fl_str_of(r->status->completion_time), ret_ms);
+}
+
+static int64_t runs_clock_wait(const struct fl_pass *p, int64_t done_ms)
+{
+    if (p->common->interval_ms == 0) {
+        return FL_NEVER;
+    }
+    int64_t left = done_ms + p->common->interval_ms - fl_clock_wall_ms(p->ctx.clock);
+    /* A clock that was set back does not stretch the wait beyond one interval. */
+    return left > p->common->interval_ms ? p->common->interval_ms : left > 0 ? left : 0;
+}
+
 int64_t fl_policy_runs_wait(struct fl_pass *p, const struct fl_policy_run *newest)
 {
     const struct fl_replication_policy_spec *spec = p->spec;
     int64_t done = 0;
     if (!newest || newest->status->phase == FL_PHASE_SUCCEEDED || p->requested || p->changed ||
-        !newest->status->completion_time ||
-        !fl_time_parse(fl_str_of(newest->status->completion_time), &done)) {
+        !runs_done(newest, &done)) {
         return 0;
     }
     if (runs_comparing(p) || runs_recovered(p, spec->source->registry, done) ||
         runs_recovered(p, spec->destination->registry, done)) {
         return 0;
     }
-    if (p->common->interval_ms == 0) {
-        return FL_NEVER;
-    }
-    int64_t left = done + p->common->interval_ms - fl_clock_wall_ms(p->ctx.clock);
-    /* A clock that was set back does not stretch the wait beyond one interval. */
-    return left > p->common->interval_ms ? p->common->interval_ms : left > 0 ? left : 0;
+    return runs_clock_wait(p, done);
 }
 
 /* ---- the next one -------------------------------------------------------------------------------------------- */
@@ -158,6 +168,36 @@ static int runs_create(struct fl_pass *p, const struct fl_replication_execution_
                    stem, (long long)*number, RUNS_NAMES_MAX - 1);
 }
 
+/* The pass goes on because a registry does: it was waited for, the comparison before did not come to its end, or a run that did not
+ * succeed is followed by the next one before the clock would start it. */
+static bool runs_by_recovery(struct fl_pass *p)
+{
+    const struct fl_condition *ready = fl_pass_find_condition(p, "Ready");
+    const struct fl_condition *retry = fl_pass_find_condition(p, "Reconciling");
+    if (retry && fl_text_eq(retry->reason, "ProgressingWithRetry")) {
+        return true;
+    }
+    if (!ready || fl_text_eq(ready->reason, "RegistryNotFound") ||
+        fl_text_eq(ready->reason, "DependencyNotReady")) {
+        return ready != NULL;
+    }
+    if (!fl_text_eq(ready->reason, "ReplicationFailed") &&
+        !fl_text_eq(ready->reason, "ReplicationStopped")) {
+        return false;
+    }
+    const struct fl_policy_runs runs = fl_policy_runs_list(p);
+    int64_t done = 0;
+    return runs.newest && runs_done(runs.newest, &done) && runs_clock_wait(p, done) > 0;
+}
+
+static int runs_trigger(struct fl_pass *p)
+{
+    if (p->requested) {
+        return FL_TRIGGER_REQUEST;
+    }
+    return p->changed || runs_by_recovery(p) ? FL_TRIGGER_CHANGE : FL_TRIGGER_INTERVAL;
+}
+
 int fl_policy_runs_start(struct fl_pass *p, struct fl_replication_execution_spec *run,
                          struct fl_err *err)
 {
@@ -165,9 +205,7 @@ int fl_policy_runs_start(struct fl_pass *p, struct fl_replication_execution_spec
     int64_t number = st->run_number;
     const char *name = NULL;
     bool made = false;
-    run->trigger = p->requested ? FL_TRIGGER_REQUEST
-                   : p->changed ? FL_TRIGGER_CHANGE
-                                : FL_TRIGGER_INTERVAL;
+    run->trigger = runs_trigger(p);
     int r = runs_create(p, run, &number, &name, &made, err);
     if (r < 0) {
         return r;

@@ -407,6 +407,7 @@ static void test_policy__waits_for_registries_and_goes_on_by_itself(void **state
                                                     "goes on by itself"}});
     loop_patch(l, SECRETS "/s", "{'stringData':{'password':'p'}}");
     loop_wait_ready(l, M, "3 tags of 2 repositories");
+    loop_field_is(l, RUN "/m-1", "spec.trigger", "Change");
 }
 
 /* Events of the policy with this reason, as kept: repeats count up in one. */
@@ -545,6 +546,7 @@ static void test_policy__failed_run_is_not_repeated_before_the_interval(void **s
     loop_advance(l, 600000);
     loop_wait_ready(l, M, "1 tags");
     loop_field_is(l, M, "status.lastExecution", "m-3");
+    loop_field_is(l, RUN "/m-3", "spec.trigger", "Interval");
 }
 
 static void test_policy__failed_run_is_repeated_on_request(void **state)
@@ -612,6 +614,7 @@ static void test_policy__failed_run_is_repeated_when_its_registry_recovers(void 
     loop_run(l, REG "/dst", "r2");
     loop_wait_ready(l, M, "1 tags");
     loop_field_is(l, M, "status.lastExecution", "m-2");
+    loop_field_is(l, RUN "/m-2", "spec.trigger", "Change");
 }
 
 /* The request is acted on, even when the first comparison after it does not come to an end. */

@@ -166,7 +166,9 @@ static const struct fl_field spec_rows[] = {
      .def = "5",
      .min = 0,
      .max = 100,
-     .doc = "Finished ReplicationExecutions that are kept (0 to 100); older ones are deleted."},
+     .doc = "Finished ReplicationExecutions that are kept (0 to 100); older ones are deleted. One "
+            "that "
+            "did not succeed stays until the next run, whatever the limit: it says why."},
     FL_COMMON_ROWS(struct fl_replication_policy_spec, "\"5m\"", "\"30s\""),
     {.type = FL_END},
 };

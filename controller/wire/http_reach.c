@@ -212,6 +212,31 @@ static bool excepted(const char *const *hosts, struct fl_str host, const struct 
     return false;
 }
 
+bool fl_address_in(const char *const *blocks, const char *address)
+{
+    struct sockaddr_storage sa = {.ss_family = AF_UNSPEC};
+    struct in_addr in;
+    struct in6_addr in6;
+    if (inet_pton(AF_INET, address, &in) == 1) {
+        struct sockaddr_in s4 = {.sin_family = AF_INET, .sin_addr = in};
+        memcpy(&sa, &s4, sizeof(s4));
+    } else if (inet_pton(AF_INET6, address, &in6) == 1) {
+        struct sockaddr_in6 s6 = {.sin6_family = AF_INET6, .sin6_addr = in6};
+        memcpy(&sa, &s6, sizeof(s6));
+    } else {
+        return false;
+    }
+    unsigned char a[16];
+    unify((const struct sockaddr *)&sa, a);
+    for (size_t i = 0; blocks && blocks[i]; i++) {
+        bool in_block = false;
+        if (block_holds(blocks[i], a, &in_block) && in_block) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- looking --------------------------------------------------------------------------------------------------- */
 
 struct policy {

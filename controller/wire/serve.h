@@ -53,6 +53,8 @@ struct fl_response {
 /* Any thread; may block (never on the network). Fills *res (initialised by the door) and always answers. */
 typedef void (*fl_serve_fn)(void *self, const struct fl_request *req, struct fl_response *res);
 
+/* Whether a numeric address is one of the addresses and CIDR blocks (NULL-ended; NULL = none); no name is. */
+bool fl_address_in(const char *const *blocks, const char *address);
 /* case-blind; NULL = absent */
 const char *fl_request_header(const struct fl_request *req, const char *name);
 void fl_response_init(struct fl_response *res, size_t body_cap);

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shows what /state answers and follows /events. No framework: tables come from the API's own printer columns.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const TOKEN = "fairlead-token";
+let token = sessionStorage.getItem(TOKEN) || "";
+let state = null;
+let fresh = new Set(); // "plural/namespace/name" of what just changed
+let stream = null; // AbortController of the stream
+let lastId = "";
+let reloadTimer = 0;
+let retryMs = 1000;
+
+function el(tag, attrs, ...children) {
+  const e = document.createElement(tag);
+  for (const [k, v] of Object.entries(attrs || {})) {
+    if (v !== undefined && v !== null) e.setAttribute(k, v);
+  }
+  e.append(...children.filter((c) => c !== null && c !== undefined));
+  return e;
+}
+
+function ask(path, options = {}) {
+  const headers = { ...(options.headers || {}) };
+  if (token) headers.Authorization = "Bearer " + token;
+  return fetch(path, { ...options, headers, cache: "no-store" });
+}
+
+function showError(text) {
+  $("error").textContent = text;
+  $("error").hidden = !text;
+}
+
+function showLogin(why) {
+  stopStream();
+  state = null;
+  $("kinds").replaceChildren();
+  $("sum").textContent = "";
+  $("login-error").textContent = why || "";
+  $("login").hidden = false;
+  $("forget").hidden = true;
+  $("token").focus();
+}
+
+function columnIndex(table, name) {
+  return table.columnDefinitions.findIndex((c) => c.name.toLowerCase() === name);
+}
+
+function readyOf(table, row) {
+  const i = columnIndex(table, "ready");
+  return i < 0 ? "" : String(row.cells[i] ?? "") || "Unknown";
+}
+
+function matches(kind, row, filter) {
+  if (!filter) return true;
+  const m = row.object.metadata;
+  const text = [kind, m.namespace, m.name, ...row.cells].join(" ").toLowerCase();
+  return filter.split(/\s+/).every((word) => text.includes(word));
+}
+
+function cellOf(column, value) {
+  const name = column.name.toLowerCase();
+  const text = value === null || value === undefined || value === "" ? "–" : String(value);
+  const td = el("td", { "data-label": column.name });
+  if (name === "ready") {
+    const status = ["True", "False"].includes(text) ? text : "Unknown";
+    td.append(el("span", { class: "badge " + status }, status === "True" ? "Ready" : status === "False" ? "Not ready" : "Waiting"));
+  } else {
+    if (name === "message") td.className = "message";
+    td.append(text);
+  }
+  return td;
+}
+
+function rowOf(kind, columns, row) {
+  const m = row.object.metadata;
+  const key = [kind.plural, m.namespace, m.name].join("/");
+  const tr = el("tr", { class: fresh.has(key) ? "fresh" : null, "data-key": key });
+  for (const { column, at } of columns) {
+    if (column.name.toLowerCase() === "name") {
+      tr.append(el("td", { class: "name", "data-label": "Name" }, m.name, el("small", {}, m.namespace || "")));
+    } else {
+      tr.append(cellOf(column, row.cells[at]));
+    }
+  }
+  const act = el("td", { class: "act" });
+  if (!state.readOnly) {
+    const b = el("button", { type: "button", "aria-label": "Sync " + m.name }, "Sync");
+    b.addEventListener("click", () => sync(kind, m, b));
+    act.append(b);
+  }
+  tr.append(act);
+  return tr;
+}
+
+/* Columns as kubectl shows them, and the message, which tells a person what to do next. */
+function columnsOf(table) {
+  return table.columnDefinitions
+    .map((column, at) => ({ column, at }))
+    .filter(({ column }) => column.priority === 0 || column.name.toLowerCase() === "message");
+}
+
+function sectionOf(kind, filter) {
+  const head = el("h2", {}, kind.kind);
+  const card = el("div", { class: "card" });
+  const section = el("section", { "data-kind": kind.plural }, head, card);
+  if (!kind.table) {
+    card.append(el("p", { class: "empty" },
+      kind.status === 403 ? "This token may not list them." : "The API answered " + kind.status + "."));
+    return section;
+  }
+  const rows = (kind.table.rows || []).filter((r) => matches(kind.kind, r, filter));
+  const all = (kind.table.rows || []).length;
+  const more = kind.table.metadata && kind.table.metadata.continue ? ", more are not shown" : "";
+  head.append(el("span", {}, (rows.length === all ? all : rows.length + " of " + all) + more));
+  if (rows.length === 0) {
+    card.append(el("p", { class: "empty" }, all ? "None matches the filter." : "None yet."));
+    return section;
+  }
+  const columns = columnsOf(kind.table);
+  const body = el("tbody");
+  rows.sort((a, b) => rank(kind.table, a) - rank(kind.table, b));
+  for (const r of rows) body.append(rowOf(kind, columns, r));
+  const names = columns.map(({ column }) => el("th", { scope: "col" }, column.name));
+  card.append(el("table", {}, el("thead", {}, el("tr", {}, ...names, el("th", {}, el("span", { class: "sr" }, "Actions")))), body));
+  return section;
+}
+
+function rank(table, row) {
+  return { False: 0, Unknown: 1 }[readyOf(table, row)] ?? 2;
+}
+
+function summary() {
+  const count = { True: 0, False: 0, Unknown: 0 };
+  for (const kind of state.kinds) {
+    for (const row of (kind.table && kind.table.rows) || []) {
+      const ready = readyOf(kind.table, row);
+      if (ready) count[ready in count ? ready : "Unknown"]++;
+    }
+  }
+  const parts = [count.True + " ready"];
+  if (count.False) parts.push(count.False + " not ready");
+  if (count.Unknown) parts.push(count.Unknown + " waiting");
+  document.title = (count.False ? "(" + count.False + ") " : "") + "Fairlead";
+  return parts.join(", ");
+}
+
+function render() {
+  if (!state) return;
+  const filter = $("filter").value.trim().toLowerCase();
+  const order = (k) => (((k.table && k.table.rows) || []).length ? 0 : 1);
+  const kinds = [...state.kinds].sort((a, b) => order(a) - order(b));
+  $("kinds").replaceChildren(...kinds.map((k) => sectionOf(k, filter)));
+  $("sum").textContent = summary();
+  fresh = new Set();
+}
+
+async function load() {
+  let answer;
+  try {
+    answer = await ask("state");
+  } catch (e) {
+    showError("The server does not answer. It is tried again.");
+    return false;
+  }
+  if (answer.status === 401) {
+    const had = token !== "";
+    token = "";
+    sessionStorage.removeItem(TOKEN);
+    showLogin(had ? "The Kubernetes API does not know this token." : "");
+    return false;
+  }
+  if (!answer.ok) {
+    showError((await answer.text()).trim() || "The server answered " + answer.status + ".");
+    return false;
+  }
+  state = await answer.json();
+  showError("");
+  $("login").hidden = true;
+  $("forget").hidden = !token;
+  render();
+  return true;
+}
+
+function reloadSoon() {
+  clearTimeout(reloadTimer);
+  reloadTimer = setTimeout(load, 150);
+}
+
+async function sync(kind, m, button) {
+  button.disabled = true;
+  const path = ["sync", kind.plural, m.namespace, m.name].map(encodeURIComponent).join("/");
+  try {
+    const answer = await ask(path, { method: "POST" });
+    if (!answer.ok) showError(m.name + ": " + (await answer.text()).trim());
+  } catch (e) {
+    showError("The server does not answer.");
+  }
+  button.disabled = false;
+}
+
+/* ---- live events: EventSource cannot send a token, so the stream is read by fetch ---- */
+
+function setLive(on) {
+  $("live").className = on ? "dot" : "dot off";
+  $("live-text").textContent = on ? "live" : "not connected";
+}
+
+function stopStream() {
+  if (stream) stream.abort();
+  stream = null;
+  setLive(false);
+}
+
+function onEvent(e) {
+  if (e.id) lastId = e.id;
+  if (e.event === "connected") {
+    setLive(true);
+    retryMs = 1000;
+  }
+  let data = {};
+  try {
+    data = JSON.parse(e.data || "{}");
+  } catch (err) {
+    return;
+  }
+  if (data.kind && state) {
+    const kind = state.kinds.find((k) => k.kind === data.kind);
+    if (kind) fresh.add([kind.plural, data.namespace, data.name].join("/"));
+  }
+  reloadSoon();
+}
+
+function eventOf(block) {
+  const e = { event: "message", data: "", id: "" };
+  for (const line of block.split("\n")) {
+    const at = line.indexOf(":");
+    if (at <= 0) continue;
+    const value = line.slice(at + 1).replace(/^ /, "");
+    if (line.slice(0, at) === "data") e.data += value;
+    else if (line.slice(0, at) === "event") e.event = value;
+    else if (line.slice(0, at) === "id") e.id = value;
+  }
+  return e;
+}
+
+async function readStream(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    text += value;
+    for (let at = text.indexOf("\n\n"); at >= 0; at = text.indexOf("\n\n")) {
+      const block = text.slice(0, at);
+      text = text.slice(at + 2);
+      if (!block.startsWith(":")) onEvent(eventOf(block));
+    }
+  }
+}
+
+async function follow() {
+  const mine = new AbortController();
+  stream = mine;
+  try {
+    const answer = await ask("events", {
+      signal: mine.signal,
+      headers: { Accept: "text/event-stream", ...(lastId ? { "Last-Event-ID": lastId } : {}) },
+    });
+    if (answer.ok) await readStream(answer.body);
+  } catch (e) {
+    // told by the dot; tried again below
+  }
+  if (stream !== mine) return;
+  setLive(false);
+  setTimeout(() => {
+    if (stream === mine) follow();
+  }, retryMs);
+  retryMs = Math.min(retryMs * 2, 30000);
+}
+
+async function start() {
+  if (await load()) follow();
+  else if ($("login").hidden) setTimeout(start, 3000);
+}
+
+$("login").addEventListener("submit", (e) => {
+  e.preventDefault();
+  token = $("token").value.trim();
+  $("token").value = "";
+  sessionStorage.setItem(TOKEN, token);
+  start();
+});
+$("forget").addEventListener("click", () => {
+  token = "";
+  sessionStorage.removeItem(TOKEN);
+  showLogin("");
+});
+$("filter").addEventListener("input", render);
+start();

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# Writes OUT, a C file with the bytes of the page's files. cmake -DDIR=... -DOUT=... -P embed.cmake
+set(text "/* SPDX-License-Identifier: Apache-2.0\n * Made by controller/hook/page/embed.cmake. */\n#include \"hook/page.h\"\n\n")
+set(table "const struct web_file web_files[] = {\n")
+foreach(row "/|index.html|text/html" "/app.js|app.js|text/javascript" "/app.css|app.css|text/css")
+  string(REPLACE "|" ";" row "${row}")
+  list(GET row 0 path)
+  list(GET row 1 file)
+  list(GET row 2 type)
+  string(MAKE_C_IDENTIFIER ${file} id)
+  file(READ ${DIR}/${file} hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(APPEND text "static const unsigned char ${id}[] = {${bytes}};\nstatic const size_t ${id}_size = sizeof(${id});\n")
+  string(APPEND table "    {\"${path}\", \"${type}; charset=utf-8\", ${id}, &${id}_size},\n")
+endforeach()
+file(WRITE ${OUT} "${text}\n${table}    {NULL, NULL, NULL, NULL},\n};\n")

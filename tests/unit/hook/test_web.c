@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "api/scheme.h"
+#include "base/mem.h"
+#include "hook/web.h"
+
+#define TABLE                                                                                      \
+    "{\"kind\":\"Table\",\"columnDefinitions\":[],\"rows\":[{\"cells\":[],\"object\":{}}]}"
+
+struct house {
+    struct fl_clock *clock;
+    struct fl_metrics *metrics;
+    struct fl_hooks *hooks;
+    struct fl_live *live;
+    struct fl_web *web;
+    struct fl_buf asked; /* "METHOD path authorization;" each */
+    int answer;          /* of the API; 0: it does not answer */
+    const char *body;
+    bool handle; /* a PATCH is followed at once by the object that has handled it */
+    const char *ready;
+};
+
+static void object(struct house *h, struct fl_str patch)
+{
+    fl_auto_val(fl_buf) text = FL_BUF_INIT(FL_BUF_ANY);
+    struct fl_str asked = patch;
+    const char *at = strstr(asked.p, "requested-at\":\"");
+    assert_non_null(at);
+    fl_buf_fmt(&text,
+               "{\"metadata\":{\"namespace\":\"team\",\"name\":\"one\",\"uid\":\"u\","
+               "\"resourceVersion\":\"2\"},\"status\":{\"lastHandledRequest\":\"%.36s\","
+               "\"conditions\":[{\"type\":\"Ready\",\"status\":\"%s\",\"reason\":\"R\","
+               "\"message\":\"M\"}]}}",
+               at + strlen("requested-at\":\""), h->ready);
+    fl_auto(fl_obj) o = NULL;
+    struct fl_err err = FL_ERR_INIT;
+    if (fl_obj_new(&fl_kind_registry, fl_buf_slice(&text), false, &o, &err) < 0) {
+        fail_msg("%s", err.msg);
+    }
+    fl_web_changed(h->web, NULL, o);
+}
+
+static int ask(void *arg, const char *method, const char *path, const char *accept,
+               const char *content_type, const char *authorization, struct fl_str body,
+               struct fl_response *ret, struct fl_err *err)
+{
+    struct house *h = arg;
+    assert_non_null(accept);
+    assert_true((strcmp(method, "PATCH") == 0) == (content_type != NULL));
+    fl_buf_fmt(&h->asked, "%s %s %s;", method, path, authorization ? authorization : "-");
+    if (h->answer == 0) {
+        return fl_fail(err, FL_E_UNAVAILABLE, "Down", "nobody is there");
+    }
+    ret->status = h->answer;
+    fl_buf_text(&ret->body, h->body);
+    if (h->handle && strcmp(method, "PATCH") == 0) {
+        object(h, body);
+    }
+    return 0;
+}
+
+static void house_open(struct house *h, bool read_only, bool anonymous)
+{
+    static const struct fl_kind *const kinds[] = {&fl_kind_registry, NULL};
+    static const char *const proxies[] = {"10.0.0.0/8", NULL};
+    *h = (struct house){.clock = fl_clock_fake_new(1700000000000),
+                        .metrics = fl_metrics_new(),
+                        .answer = 200,
+                        .body = TABLE,
+                        .ready = "True"};
+    fl_buf_init(&h->asked, FL_BUF_ANY);
+    const struct fl_hooks_conf hooks = {.clock = h->clock, .metrics = h->metrics};
+    const struct fl_live_conf live = {.clock = h->clock, .metrics = h->metrics};
+    h->hooks = fl_hooks_new(&hooks);
+    h->live = fl_live_new(&live);
+    const struct fl_web_conf conf = {.clock = h->clock,
+                                     .kinds = kinds,
+                                     .hooks = h->hooks,
+                                     .live = h->live,
+                                     .ask = ask,
+                                     .ask_arg = h,
+                                     .read_only = read_only,
+                                     .anonymous_read = anonymous,
+                                     .trusted_proxies = proxies};
+    h->web = fl_web_new(&conf);
+}
+
+static void house_close(struct house *h)
+{
+    fl_web_stop(h->web);
+    fl_web_free(h->web);
+    fl_live_free(h->live);
+    fl_hooks_free(h->hooks);
+    fl_metrics_free(h->metrics);
+    fl_buf_release(&h->asked);
+    fl_clock_free(h->clock);
+}
+
+/* The response is the caller's; its feed is closed here. */
+static void request(struct house *h, const char *method, const char *target, const char *token,
+                    const char *peer, const char *forwarded, struct fl_response *res)
+{
+    struct fl_header headers[2];
+    size_t n = 0;
+    if (token) {
+        headers[n++] = (struct fl_header){"Authorization", token};
+    }
+    if (forwarded) {
+        headers[n++] = (struct fl_header){"X-Forwarded-For", forwarded};
+    }
+    struct fl_str query = fl_str_of(target);
+    struct fl_str path;
+    (void)fl_str_cut(&query, '?', &path);
+    fl_auto(fl_arena) a = fl_arena_new();
+    struct fl_request req = {.method = method,
+                             .path = path,
+                             .query = query,
+                             .headers = headers,
+                             .n_headers = n,
+                             .peer = peer,
+                             .arena = a};
+    fl_response_init(res, FL_BUF_ANY);
+    fl_web_serve(h->web, &req, res);
+    if (res->feed) {
+        res->feed->ops->close(res->feed);
+        res->feed = NULL;
+    }
+}
+
+struct row {
+    const char *name;
+    const char *method, *target, *token;
+    bool read_only, anonymous;
+    int answer; /* of the API */
+    const char *body;
+    int status;
+    const char *words, *asked;
+};
+
+#define LIST "GET /apis/fairlead.dev/v1alpha1/registries?limit=500 "
+#define ONE "PATCH /apis/fairlead.dev/v1alpha1/namespaces/team/registries/one Bearer t;"
+#define FORBIDDEN "{\"kind\":\"Status\",\"message\":\"registries is forbidden\"}"
+
+static const struct row rows[] = {
+    {"state", "GET", "/state", "Bearer t", false, false, 200, TABLE, 200,
+     "{\"readOnly\":false,\"kinds\":[{\"kind\":\"Registry\",\"plural\":\"registries\","
+     "\"status\":200,\"table\":" TABLE "}]}",
+     LIST "Bearer t;"},
+    {"state of a namespace", "GET", "/state?namespace=team", "Bearer t", false, false, 200, TABLE,
+     200, "readOnly",
+     "GET /apis/fairlead.dev/v1alpha1/namespaces/team/registries?limit=500 Bearer t;"},
+    {"state of what is no namespace", "GET", "/state?namespace=a%2Fb", "Bearer t", false, false,
+     200, TABLE, 400, "namespace", ""},
+    {"state, no token", "GET", "/state", NULL, false, false, 200, TABLE, 401, "bearer token", ""},
+    {"state, an empty token", "GET", "/state", "Bearer ", false, false, 200, TABLE, 401,
+     "bearer token", ""},
+    {"state, basic", "GET", "/state", "Basic eDp5", false, false, 200, TABLE, 401, "bearer token",
+     ""},
+    {"r27 state, anonymous", "GET", "/state", NULL, false, true, 200, TABLE, 200, "readOnly",
+     LIST "-;"},
+    {"state, token unknown", "GET", "/state", "Bearer t", false, false, 401, "{}", 401,
+     "does not know", LIST "Bearer t;"},
+    {"state, not allowed", "GET", "/state", "Bearer t", false, false, 403, FORBIDDEN, 200,
+     "\"status\":403,\"table\":null", LIST "Bearer t;"},
+    {"state, API away", "GET", "/state", "Bearer t", false, false, 0, "", 200,
+     "\"status\":503,\"table\":null", LIST "Bearer t;"},
+    {"events", "GET", "/events", "Bearer t", false, false, 200, TABLE, 200, "",
+     "GET /apis/fairlead.dev/v1alpha1/registries?limit=1 Bearer t;"},
+    {"events, not allowed", "GET", "/events", "Bearer t", false, false, 403, FORBIDDEN, 403,
+     "registries is forbidden", "GET /apis/fairlead.dev/v1alpha1/registries?limit=1 Bearer t;"},
+    {"events of what is not shown", "GET", "/events?kind=Secret", "Bearer t", false, false, 200,
+     TABLE, 404, "kind", ""},
+    {"r25 sync", "POST", "/sync/registries/team/one", "Bearer t", false, false, 200, "{}", 202,
+     "{\"requested\":\"", ONE},
+    {"r25 sync by GET", "GET", "/sync/registries/team/one", "Bearer t", false, false, 200, "{}",
+     405, "only POST", ""},
+    {"r28 sync, read-only", "POST", "/sync/registries/team/one", "Bearer t", true, false, 200, "{}",
+     405, "read-only", ""},
+    {"r25 sync, no token, though all may read", "POST", "/sync/registries/team/one", NULL, false,
+     true, 200, "{}", 401, "bearer token", ""},
+    {"sync, not allowed", "POST", "/sync/registries/team/one", "Bearer t", false, false, 403,
+     FORBIDDEN, 403, "registries is forbidden", ONE},
+    {"sync, not there", "POST", "/sync/registries/team/one", "Bearer t", false, false, 404,
+     "{\"message\":\"no such \\\"one\\\"\"}", 404, "no such \"one\"", ONE},
+    {"sync, API away", "POST", "/sync/registries/team/one", "Bearer t", false, false, 0, "", 503,
+     "does not answer", ONE},
+    {"sync, another kind", "POST", "/sync/secrets/team/one", "Bearer t", false, false, 200, "{}",
+     404, "/sync/<plural>", ""},
+    {"sync, a path in the name", "POST", "/sync/registries/team/one/status", "Bearer t", false,
+     false, 200, "{}", 404, "/sync/<plural>", ""},
+    {"page", "GET", "/", NULL, false, false, 200, "", 200, "<title>Fairlead</title>", ""},
+    {"script", "GET", "/app.js", NULL, false, false, 200, "", 200, "fetch(", ""},
+    {"nothing", "GET", "/app.js.map", NULL, false, false, 200, "", 404, "not found", ""},
+    {"page by POST", "POST", "/", NULL, false, false, 200, "", 405, "only GET", ""},
+    {"hook", "POST", "/hook/0123", NULL, false, false, 200, "", 404, "not found", ""},
+};
+
+static bool has_header(const struct fl_response *res, const char *name)
+{
+    for (size_t i = 0; i < res->n_headers; i++) {
+        if (strcmp(res->headers[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void test_web__routes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < FL_LEN(rows); i++) {
+        const struct row *r = &rows[i];
+        struct house h;
+        house_open(&h, r->read_only, r->anonymous);
+        h.answer = r->answer;
+        h.body = r->body;
+        struct fl_response res;
+        request(&h, r->method, r->target, r->token, "192.0.2.1", NULL, &res);
+        if (res.status != r->status || !strstr(res.body.data, r->words) ||
+            strcmp(h.asked.data, r->asked) != 0) {
+            fail_msg("%s: %d %s; asked %s", r->name, res.status, res.body.data, h.asked.data);
+        }
+        if (!has_header(&res, "Content-Security-Policy") ||
+            !has_header(&res, "X-Content-Type-Options")) {
+            fail_msg("%s: headers are missing", r->name);
+        }
+        fl_response_release(&res);
+        house_close(&h);
+    }
+}
+
+static void test_web__r25_sync_waits_for_the_outcome(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *ready;
+        int status;
+    } cases[] = {{"good", "True", 200}, {"failed", "False", 502}, {"unknown", "Unknown", 502}};
+    for (size_t i = 0; i < FL_LEN(cases); i++) {
+        struct house h;
+        house_open(&h, false, false);
+        h.body = "{}";
+        h.handle = true;
+        h.ready = cases[i].ready;
+        struct fl_response res;
+        request(&h, "POST", "/sync/registries/team/one?wait=true", "Bearer t", "192.0.2.1", NULL,
+                &res);
+        if (res.status != cases[i].status || !strstr(res.body.data, "\"message\":\"M\"")) {
+            fail_msg("%s: %d %s", cases[i].name, res.status, res.body.data);
+        }
+        fl_response_release(&res);
+        house_close(&h);
+    }
+}
+
+static void test_web__stopping_ends_waits_and_refuses_streams(void **state)
+{
+    (void)state;
+    struct house h;
+    house_open(&h, false, false);
+    fl_web_stop(h.web);
+    struct fl_response res;
+    request(&h, "POST", "/sync/registries/team/one?wait=true", "Bearer t", "192.0.2.1", NULL, &res);
+    assert_int_equal(res.status, 503);
+    fl_response_release(&res);
+    request(&h, "GET", "/events", "Bearer t", "192.0.2.1", NULL, &res);
+    assert_int_equal(res.status, 503);
+    fl_response_release(&res);
+    house_close(&h);
+}
+
+/* The streams of one address are capped: whose address counts tells who is believed. */
+static void test_web__r26_forwarded_for_counts_from_trusted_proxies_only(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *peer, *forwarded;
+        bool capped; /* with the streams of 192.0.2.1 */
+    } cases[] = {
+        {"no proxy", "192.0.2.1", NULL, true},
+        {"a stranger who says so", "198.51.100.9", "192.0.2.1", false},
+        {"a proxy", "10.1.2.3", "192.0.2.1", true},
+        {"two proxies", "10.1.2.3", "192.0.2.1, 10.9.9.9", true},
+        {"what the client wrote before the proxy", "10.1.2.3", "192.0.2.1, 198.51.100.7", false},
+        {"a proxy that says nothing", "10.1.2.3", "", false},
+    };
+    for (size_t i = 0; i < FL_LEN(cases); i++) {
+        struct house h;
+        house_open(&h, false, true);
+        struct fl_feed *feeds[FL_LIVE_PER_ADDRESS];
+        struct fl_response res;
+        for (int n = 0; n < FL_LIVE_PER_ADDRESS; n++) {
+            struct fl_request req = {.method = "GET", .path = FL_STR("/events")};
+            fl_response_init(&res, FL_BUF_ANY);
+            fl_live_serve(h.live, &req, FL_STR(""), "192.0.2.1", &res);
+            feeds[n] = res.feed;
+            res.feed = NULL;
+            fl_response_release(&res);
+        }
+        request(&h, "GET", "/events", NULL, cases[i].peer, cases[i].forwarded, &res);
+        if ((res.status == 429) != cases[i].capped) {
+            fail_msg("%s: %d", cases[i].name, res.status);
+        }
+        fl_response_release(&res);
+        for (int n = 0; n < FL_LIVE_PER_ADDRESS; n++) {
+            feeds[n]->ops->close(feeds[n]);
+        }
+        house_close(&h);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_web__routes),
+        cmocka_unit_test(test_web__r25_sync_waits_for_the_outcome),
+        cmocka_unit_test(test_web__stopping_ends_waits_and_refuses_streams),
+        cmocka_unit_test(test_web__r26_forwarded_for_counts_from_trusted_proxies_only),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -298,12 +298,28 @@ static void sweep(struct fl_apiserver *s)
     }
 }
 
+void fl_apiserver_tidy(struct fl_apiserver *s)
+{
+    uint64_t served = fl_apiserver_served(s);
+    if (served != s->served) {
+        s->served = served;
+        s->untidy = true;
+    } else if (s->untidy) {
+        s->untidy = false;
+        fl_store_relax(s->store);
+        if (s->tidy) {
+            s->tidy();
+        }
+    }
+}
+
 static void *tick(void *arg)
 {
     struct fl_apiserver *s = arg;
     int64_t swept = fl_clock_mono_ms(s->clock);
     while (tick_wait(s)) {
         fl_hub_tick(s->hub);
+        fl_apiserver_tidy(s);
         fl_apiserver_watch_disk(s);
         if (s->disk_told) {
             continue; /* what follows would write */
@@ -331,6 +347,7 @@ static struct fl_apiserver *server_new(const struct fl_apiserver_conf *conf)
     if (conf->token) {
         fl_apiserver_set_token(s, conf->token);
     }
+    s->tidy = conf->tidy;
     s->hub = fl_hub_new(conf->clock);
     s->discovery = fl_discovery_new();
     s->namespaces = fl_namespaces_new();

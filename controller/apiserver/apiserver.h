@@ -17,6 +17,8 @@ struct fl_apiserver_conf {
     const struct fl_secret
         *token; /* bearer token of the admin user; copied. NULL: there is none yet */
     bool sync_normal;
+    /* On the tick thread when a burst of requests is over: what was freed can go back to the system. May be NULL. */
+    void (*tidy)(void);
 };
 
 /* Opens the store, makes the namespaces default, kube-system, kube-public (each with ServiceAccount default), starts the

@@ -22,6 +22,17 @@ void fl_apiserver_count(struct fl_apiserver *s, enum fl_verb verb, int code)
     atomic_fetch_add_explicit(&s->requests[verb][i], 1, memory_order_relaxed);
 }
 
+uint64_t fl_apiserver_served(struct fl_apiserver *s)
+{
+    uint64_t n = 0;
+    for (int v = 0; v < FL_VERBS; v++) {
+        for (int i = 0; i < FL_CODES; i++) {
+            n += atomic_load_explicit(&s->requests[v][i], memory_order_relaxed);
+        }
+    }
+    return n;
+}
+
 static void requests(struct fl_apiserver *s, struct fl_buf *b)
 {
     fl_buf_text(b, "# HELP apiserver_request_total Requests by verb and HTTP code.\n"

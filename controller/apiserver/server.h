@@ -50,7 +50,10 @@ struct fl_apiserver {
     bool tick_stop, tick_now; /* under tick_lock */
     pthread_t tick;
     bool ticking;
-    bool disk_told; /* the tick's: a fault of the disk was logged, and not yet its end */
+    void (*tidy)(void);
+    uint64_t served; /* the tick's: requests when it looked last */
+    bool untidy;     /* the tick's: requests came since it tidied */
+    bool disk_told;  /* the tick's: a fault of the disk was logged, and not yet its end */
 };
 
 enum fl_field_validation { FL_VALIDATE_WARN, FL_VALIDATE_IGNORE, FL_VALIDATE_STRICT };
@@ -107,6 +110,10 @@ void fl_verb_review(struct fl_call *c);
 bool fl_health_serve(struct fl_apiserver *s, const struct fl_request *req, struct fl_response *res);
 /* Once a tick: logs when writes begin to fail and when they succeed again; in between tries one. */
 void fl_apiserver_watch_disk(struct fl_apiserver *s);
+
+/* Once a tick: gives memory back when requests came and then none since the last call. */
+void fl_apiserver_tidy(struct fl_apiserver *s);
+uint64_t fl_apiserver_served(struct fl_apiserver *s);
 
 /* Deletes what is left in namespaces that are being deleted, then them; returns how many are still there. */
 int fl_apiserver_reap(struct fl_apiserver *s);

@@ -171,6 +171,11 @@ const char *fl_store_path(const struct fl_store *s)
     return s->path;
 }
 
+void fl_store_relax(struct fl_store *s)
+{
+    fl_db_relax(s->db);
+}
+
 int64_t fl_store_size_bytes(struct fl_store *s)
 {
     return fl_db_size_bytes(s->db);

@@ -102,6 +102,7 @@ int fl_store_fault(struct fl_store *s, struct fl_err *err);
 /* Tries a write that needs as much room as large objects do, and leaves nothing behind. */
 int fl_store_probe(struct fl_store *s, struct fl_err *err);
 const char *fl_store_path(const struct fl_store *s); /* of the database */
+void fl_store_relax(struct fl_store *s);             /* fl_db_relax */
 int64_t fl_store_size_bytes(struct fl_store *s);
 
 #endif

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * `fairlead standalone`: the embedded API with its two doors, and the controllers behind the inner one. */
 #include <arpa/inet.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "apiserver/apiserver.h"
 #include "app/home.h"
@@ -47,6 +50,14 @@ static int standalone_address(struct standalone *s, struct fl_err *err)
     return x;
 }
 
+/* glibc keeps pages that are free in the middle of its heaps, until it is asked. */
+static void standalone_tidy(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
+}
+
 /* Beside the opening of the database: both wait for the disk, and the keys take a few milliseconds. */
 static void *standalone_home(void *arg)
 {
@@ -61,6 +72,7 @@ static int standalone_open_store(struct standalone *s, struct fl_err *err)
         .data_dir = s->o->data_dir,
         .key_file = s->o->key_file,
         .clock = s->clock,
+        .tidy = standalone_tidy,
         .sync_normal = strcmp(s->o->sync, "normal") == 0,
     };
     pthread_t home;

@@ -81,13 +81,23 @@ static void conn_free(struct fl_db_conn *c)
     fl_free(c);
 }
 
+/* Pages one by one: 20 of them at once for each connection, as is SQLite's habit, cannot be given back. */
+static void sqlite_setup(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+}
+
 static int conn_open(const char *path, struct fl_db_conn **ret, struct fl_err *err)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct fl_db_conn *c = FL_NEW(struct fl_db_conn);
-    int rc = sqlite3_open_v2(path, &c->db,
-                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-                                 SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE,
-                             NULL);
+    int rc;
+
+    (void)pthread_once(&once, sqlite_setup);
+    rc = sqlite3_open_v2(path, &c->db,
+                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
+                             SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE,
+                         NULL);
 
     if (rc == SQLITE_OK) {
         rc = sqlite3_busy_timeout(c->db, DB_BUSY_MS);
@@ -611,6 +621,39 @@ int fl_db_read(struct fl_db *db, int (*fn)(struct fl_db_conn *c, void *arg, stru
     }
     reader_give(db, c);
     return rc;
+}
+
+/* ---- memory ---- */
+
+static int relax_writer(struct fl_db_conn *c, void *arg, struct fl_err *err)
+{
+    (void)arg;
+    (void)err;
+    (void)sqlite3_db_release_memory(c->db);
+    return 0;
+}
+
+void fl_db_relax(struct fl_db *db)
+{
+    struct fl_db_conn *spare = NULL;
+
+    (void)fl_db_write(db, relax_writer, NULL, NULL, NULL);
+    fl_lock_take(&db->lock);
+    if (db->free_readers) {
+        spare = db->free_readers->next;
+        db->free_readers->next = NULL;
+    }
+    for (struct fl_db_conn *c = spare; c; c = c->next) {
+        db->n_readers--;
+        fl_cond_signal(&db->reader_back);
+    }
+    fl_lock_drop(&db->lock);
+    while (spare) {
+        struct fl_db_conn *c = spare;
+
+        spare = c->next;
+        conn_free(c);
+    }
 }
 
 /* ---- open, close, the whole file ---- */

@@ -63,6 +63,8 @@ struct fl_str fl_stmt_str(const struct fl_stmt *s, int col); /* until the next s
 bool fl_stmt_is_null(const struct fl_stmt *s, int col);
 void fl_stmt_reset(struct fl_stmt *s);
 int fl_db_changes(struct fl_db_conn *c);
+/* After a burst: gives memory back. Readers that are idle are closed, but one; those at work are left alone. */
+void fl_db_relax(struct fl_db *db);
 int64_t fl_db_size_bytes(struct fl_db *db); /* of the main file */
 size_t fl_db_queued(struct fl_db *db);      /* writes that wait for the writer, a gauge */
 /* A consistent copy of the whole database in a new file. */

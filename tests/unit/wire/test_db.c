@@ -763,6 +763,45 @@ static void test_db__more_readers_than_connections_share_them(void **state)
 
 /* ---- faults ---- */
 
+struct deep {
+    struct fl_db *db;
+    int levels;
+    int64_t n;
+};
+
+/* Each level lends a connection of its own; the innermost gives memory back while all are at work. */
+static int read_deeper(struct fl_db_conn *c, void *arg, struct fl_err *err)
+{
+    struct deep *d = arg;
+
+    if (--d->levels > 0) {
+        assert_int_equal(fl_db_read(d->db, read_deeper, d, err), 0);
+    } else {
+        fl_db_relax(d->db);
+    }
+    d->n += count_on(c);
+    return 0;
+}
+
+static void test_db__memory_is_given_back_while_others_work(void **state)
+{
+    struct fl_db *db = open_db(*state, schema);
+    struct fl_err err = FL_ERR_INIT;
+
+    assert_int_equal(put(db, 1, "one", &err), 0);
+    for (int i = 0; i < 3; i++) {
+        struct deep d = {.db = db, .levels = 5};
+
+        assert_int_equal(fl_db_read(db, read_deeper, &d, &err), 0);
+        assert_int_equal(d.n, 5);
+        fl_db_relax(db);
+        fl_db_relax(db);
+        assert_int_equal(count(db), 1);
+    }
+    assert_int_equal(put(db, 2, "two", &err), 0);
+    fl_db_close(db);
+}
+
 static int delete_all(struct fl_db_conn *c, void *arg, struct fl_err *err)
 {
     struct fl_stmt *s = fl_stmt_get(c, "DELETE FROM t", err);
@@ -1010,6 +1049,7 @@ int main(int argc, char **argv)
         TEST(test_db__batch_max_cuts_the_queue),
         TEST(test_db__close_runs_what_is_queued),
         TEST(test_db__more_readers_than_connections_share_them),
+        TEST(test_db__memory_is_given_back_while_others_work),
         TEST(test_db__full_database_fails_writes_and_stays_usable),
         TEST(test_db__full_in_a_batch_keeps_only_what_was_acknowledged),
         TEST(test_db__full_disk_fails_writes_and_space_helps),

@@ -367,6 +367,34 @@ int fl_kube_list(struct fl_kube *k, const struct fl_ctx *ctx, const struct fl_ki
     return 0;
 }
 
+int fl_kube_forward(struct fl_kube *k, const struct fl_ctx *ctx, const char *method,
+                    const char *path, const char *accept, const char *content_type,
+                    const char *authorization, struct fl_str body, struct fl_response *ret,
+                    struct fl_err *err)
+{
+    struct fl_str query = fl_str_of(path);
+    struct kube_call call = {.method = method,
+                             .accept = accept,
+                             .content_type = content_type,
+                             .body = body,
+                             .authorization = authorization};
+    (void)fl_str_cut(&query, '?', &call.path);
+    call.query = query;
+    fl_auto_val(kube_answer) answer = {0};
+    int r = call_once(k, ctx, &call, &answer, err);
+    if (r < 0) {
+        return r;
+    }
+    ret->status = answer.status;
+    ret->shared = fl_take(answer.shared);
+    if (!ret->shared) {
+        fl_buf_release(&ret->body);
+        ret->body = answer.body;
+        fl_buf_init(&answer.body, 0);
+    }
+    return 0;
+}
+
 int fl_kube_ping(struct fl_kube *k, const struct fl_ctx *ctx, struct fl_err *err)
 {
     static const char *const paths[] = {"/readyz", "/version"};

@@ -51,6 +51,13 @@ int fl_kube_list(struct fl_kube *k, const struct fl_ctx *ctx, const struct fl_ki
                  struct fl_str ns, const char *labels,
                  int (*item)(void *arg, struct fl_str text, struct fl_err *err), void *arg,
                  char ret_rv[24], struct fl_err *err);
+/* One request in another's name: `authorization` is his whole header value, sent as it is and instead of all that this client is
+ * known by (also a client certificate); NULL: as this client. path with its query. *ret (initialised) gets status and body as
+ * the API answered; nothing is tried again. Fails only when there was no answer. */
+int fl_kube_forward(struct fl_kube *k, const struct fl_ctx *ctx, const char *method,
+                    const char *path, const char *accept, const char *content_type,
+                    const char *authorization, struct fl_str body, struct fl_response *ret,
+                    struct fl_err *err);
 /* Is the API there: GET /readyz (or /version). */
 int fl_kube_ping(struct fl_kube *k, const struct fl_ctx *ctx, struct fl_err *err);
 

@@ -80,15 +80,18 @@ static int local_exchange(struct fl_kube *base, const struct fl_ctx *ctx,
     (void)ctx; /* never on the network */
     (void)err;
     fl_auto(fl_arena) arena = fl_arena_new();
-    struct fl_header headers[3];
+    struct fl_header headers[4];
     struct fl_request req = {.method = call->method,
                              .path = call->path,
                              .query = call->query,
                              .headers = headers,
                              .body = call->body,
-                             .user = k->user,
+                             .user = call->authorization ? NULL : k->user,
                              .arena = arena};
     req.n_headers = local_headers(call->accept, call->content_type, headers);
+    if (call->authorization) {
+        headers[req.n_headers++] = (struct fl_header){"Authorization", call->authorization};
+    }
     struct fl_response res;
     fl_response_init(&res, LOCAL_BODY_MAX);
     k->serve(k->self, &req, &res);

@@ -15,7 +15,8 @@ struct kube_call {
     const char *accept;       /* NULL: application/json */
     const char *content_type; /* NULL: no body */
     struct fl_str body;
-    bool secret; /* the answer holds a secret: every copy is wiped */
+    const char *authorization; /* another's, instead of the client's own; NULL */
+    bool secret;               /* the answer holds a secret: every copy is wiped */
 };
 
 struct kube_answer {

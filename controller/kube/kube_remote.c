@@ -19,6 +19,8 @@
 struct remote_kube {
     struct fl_kube base;
     struct fl_http *http;
+    struct fl_http
+        *bare; /* without our certificate, for requests in another's name; NULL: http has none */
     struct fl_http_pump *pump;
     char *server; /* no '/' at the end */
     char *token_file;
@@ -128,7 +130,11 @@ static int remote_try(struct remote_kube *k, const struct fl_ctx *ctx, const str
     fl_auto_val(fl_buf) url = FL_BUF_INIT(FL_BUF_ANY);
     url_of(k, call->path, call->query, &url);
     fl_auto_val(fl_secret) auth = {0};
-    authorization_copy(k, refresh, &auth);
+    if (call->authorization) {
+        fl_secret_set(&auth, fl_str_of(call->authorization));
+    } else {
+        authorization_copy(k, refresh, &auth);
+    }
     struct fl_header headers[2] = {
         {"Accept", call->accept ? call->accept : "application/json"},
         {"Content-Type", call->content_type},
@@ -142,7 +148,7 @@ static int remote_try(struct remote_kube *k, const struct fl_ctx *ctx, const str
         .body = call->body,
         .body_cap = BODY_MAX,
     };
-    return fl_http_do(k->http, ctx, &req, resp, err);
+    return fl_http_do(call->authorization && k->bare ? k->bare : k->http, ctx, &req, resp, err);
 }
 
 static int remote_exchange(struct fl_kube *base, const struct fl_ctx *ctx,
@@ -160,7 +166,7 @@ static int remote_exchange(struct fl_kube *base, const struct fl_ctx *ctx,
             return err ? fl_wrap(err, "the Kubernetes API") : r;
         }
         /* The token may have been renewed since it was read. */
-        if (resp.status == 401 && k->token_file && i == 0) {
+        if (resp.status == 401 && k->token_file && i == 0 && !call->authorization) {
             continue;
         }
         ret->status = resp.status;
@@ -330,6 +336,7 @@ static void remote_free(struct fl_kube *base)
 {
     struct remote_kube *k = remote_of(base);
     fl_http_pump_free(k->pump);
+    fl_http_free(k->bare);
     fl_http_free(k->http);
     while (k->timers) {
         struct remote_timer *t = k->timers;
@@ -406,7 +413,7 @@ int fl_kube_new_remote(const struct fl_kubeconfig *conf, struct fl_clock *clock,
     if (r == 0) {
         r = remote_credentials(k, conf, err);
     }
-    const struct fl_http_conf http = {
+    struct fl_http_conf http = {
         .ca_pem = conf->ca_pem,
         .insecure = conf->insecure,
         .cert_pem = conf->cert_pem,
@@ -417,6 +424,10 @@ int fl_kube_new_remote(const struct fl_kubeconfig *conf, struct fl_clock *clock,
     };
     if (r == 0) {
         r = fl_http_new(&http, &k->http, err);
+    }
+    if (r == 0 && http.cert_pem) {
+        http.cert_pem = http.key_pem = NULL;
+        r = fl_http_new(&http, &k->bare, err);
     }
     if (r < 0) {
         return r;

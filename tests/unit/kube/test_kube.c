@@ -262,6 +262,51 @@ static void test_kube__answers_are_told_and_ping_answers(void **state)
     rig_down(&g);
 }
 
+struct heard {
+    char line[256];
+};
+
+static void hear(void *self, const struct fl_request *req, struct fl_response *res)
+{
+    struct heard *h = self;
+    const char *authorization = fl_request_header(req, "authorization");
+    const char *type = fl_request_header(req, "content-type");
+    (void)snprintf(h->line, sizeof(h->line), "%s %.*s?%.*s user=%s auth=%s type=%s body=%.*s",
+                   req->method, FL_STR_ARG(req->path), FL_STR_ARG(req->query),
+                   req->user ? req->user : "-", authorization ? authorization : "-",
+                   type ? type : "-", FL_STR_ARG(req->body));
+    res->status = 418;
+    fl_buf_text(&res->body, "as it is");
+}
+
+static void test_kube__forwarded_requests_are_in_the_callers_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *authorization, *want;
+    } rows[] = {
+        {"another", "Bearer his", "PATCH /apis/x?a=b user=- auth=Bearer his type=t body={}"},
+        {"the program", NULL, "PATCH /apis/x?a=b user=me auth=- type=t body={}"},
+    };
+    for (size_t i = 0; i < FL_LEN(rows); i++) {
+        fl_auto(fl_clock) clock = fl_clock_fake_new(1767225600000);
+        struct heard h = {""};
+        fl_auto(fl_kube) k = fl_kube_new_local(hear, &h, "me", clock);
+        struct fl_ctx ctx = fl_ctx_root(clock, NULL);
+        struct fl_err err = FL_ERR_INIT;
+        struct fl_response res;
+        fl_response_init(&res, FL_BUF_ANY);
+        assert_int_equal(fl_kube_forward(k, &ctx, "PATCH", "/apis/x?a=b", NULL, "t",
+                                         rows[i].authorization, FL_STR("{}"), &res, &err),
+                         0);
+        if (strcmp(h.line, rows[i].want) != 0 || res.status != 418 ||
+            strcmp(res.body.data, "as it is") != 0) {
+            fail_msg("%s: %s; %d %s", rows[i].name, h.line, res.status, res.body.data);
+        }
+        fl_response_release(&res);
+    }
+}
+
 static void test_kube__canceled_call_is_not_made(void **state)
 {
     (void)state;
@@ -284,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_kube__repeats_only_what_names_a_time),
         cmocka_unit_test(test_kube__list_walks_all_pages),
         cmocka_unit_test(test_kube__answers_are_told_and_ping_answers),
+        cmocka_unit_test(test_kube__forwarded_requests_are_in_the_callers_name),
         cmocka_unit_test(test_kube__canceled_call_is_not_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
  * libcurl's failures as codes and sentences of ours. */
 #include "wire/http.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <openssl/x509_vfy.h>
@@ -119,11 +120,79 @@ static struct words words_of(const struct http_xfer *x)
     }
 }
 
+/* The bytes of "10.0.0.1:443" or "[::1]:443"; an IPv4 address in an IPv6 one's clothes (as in http_reach.c) as what it is. 4
+ * or 16 of them; 0: it is neither. */
+static size_t address_bytes(const char *address, unsigned char ret[16])
+{
+    static const unsigned char zero[12] = {0};
+    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+    static const unsigned char nat64[12] = {0x00, 0x64, 0xff, 0x9b};
+    struct fl_str s = fl_str_of(address);
+    while (s.n > 0 && s.p[s.n - 1] != ':') {
+        s.n--;
+    }
+    bool six = s.n > 3 && s.p[0] == '[';
+    char text[INET6_ADDRSTRLEN];
+    (void)snprintf(text, sizeof(text), "%.*s", s.n == 0 ? 0 : (int)s.n - (six ? 3 : 1), s.p + six);
+    unsigned char a[16] = {0};
+    if (inet_pton(six ? AF_INET6 : AF_INET, text, a) != 1) {
+        return 0;
+    }
+    size_t at = 0;
+    bool compatible = memcmp(a, zero, 12) == 0 && (a[12] || a[13] || a[14] || a[15] > 1);
+    if (six && (compatible || memcmp(a, mapped, 12) == 0 || memcmp(a, nat64, 12) == 0)) {
+        at = 12;
+    } else if (six && a[0] == 0x20 && a[1] == 0x02) {
+        at = 2;
+    }
+    size_t n = six && at == 0 ? 16 : 4;
+    memcpy(ret, a + at, n);
+    return n;
+}
+
+/* What an address is that no client may connect to (http_reach.c); NULL: some may. */
+static const char *never_words(const unsigned char *a, size_t n)
+{
+    static const unsigned char zero[16] = {0};
+    static const unsigned char ones[4] = {0xff, 0xff, 0xff, 0xff};
+    if ((n == 4 && a[0] == 169 && a[1] == 254) ||
+        (n == 16 && a[0] == 0xfe && (a[1] & 0xc0) == 0x80)) {
+        return "link-local, where clouds give out credentials";
+    }
+    if (n == 4 && memcmp(a, ones, n) == 0) {
+        return "broadcast";
+    }
+    if ((n == 4 && (a[0] & 0xf0) == 0xe0) || (n == 16 && a[0] == 0xff)) {
+        return "multicast";
+    }
+    return (n == 4 && a[0] == 0) || memcmp(a, zero, n) == 0 ? "unspecified: no host in particular"
+                                                            : NULL;
+}
+
+static int fail_refused(const struct http_xfer *x, const char *label, struct fl_err *err)
+{
+    static const unsigned char loopback6[16] = {[15] = 1};
+    unsigned char a[16];
+    size_t n = address_bytes(x->address, a);
+    const char *never = n > 0 ? never_words(a, n) : "of no known family";
+    if (never) {
+        return fl_fail(
+            err, FL_E_INVALID, "AddressNotAllowed",
+            "%s: address %s is not allowed: it is %s; no option allows it, so use another "
+            "address or name",
+            label, x->address, never);
+    }
+    bool loopback = n == 4 ? a[0] == 127 : memcmp(a, loopback6, n) == 0;
+    return fl_fail(err, FL_E_INVALID, "AddressNotAllowed",
+                   "%s: address %s is not allowed: it is %s; add it to spec.allowedHosts if it is "
+                   "meant",
+                   label, x->address, loopback ? "loopback" : "not public (private or reserved)");
+}
+
 static int fail_connect(struct http_xfer *x, const char *label, struct fl_err *err)
 {
     if (x->refused && !x->opened) {
-        return fl_fail(err, FL_E_INVALID, "AddressNotAllowed", "%s: address %s is not allowed",
-                       label, x->address);
+        return fail_refused(x, label, err);
     }
     long number = 0;
     (void)curl_easy_getinfo(x->easy, CURLINFO_OS_ERRNO, &number);

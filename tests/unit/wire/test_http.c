@@ -820,29 +820,41 @@ static void test_redirect__bad_target_has_its_outcome(void **state)
 static const struct {
     const char *host;
     enum fl_http_reach reach;
-    const char *shown;
+    const char *shown, *why, *advice;
 } forbidden[] = {
-    {"169.254.169.254", FL_REACH_ANY, "address 169.254.169.254:1 is not allowed"},
-    {"[fe80::1]", FL_REACH_ANY, "address [fe80::1]:1 is not allowed"},
-    {"[::ffff:169.254.169.254]", FL_REACH_ANY, "169.254.169.254]:1 is not allowed"},
-    {"[64:ff9b::a9fe:a9fe]", FL_REACH_ANY, "is not allowed"},
-    {"[2002:a9fe:a9fe::1]", FL_REACH_ANY, "is not allowed"},
-    {"0.0.0.0", FL_REACH_ANY, "address 0.0.0.0:1 is not allowed"},
-    {"[::]", FL_REACH_ANY, "address [::]:1 is not allowed"},
-    {"224.0.0.1", FL_REACH_ANY, "is not allowed"},
-    {"[ff02::1]", FL_REACH_ANY, "is not allowed"},
-    {"255.255.255.255", FL_REACH_ANY, "is not allowed"},
-    {"2852039166", FL_REACH_ANY, "address 169.254.169.254:1 is not allowed"},
-    {"0xa9fea9fe", FL_REACH_ANY, "address 169.254.169.254:1 is not allowed"},
-    {"127.0.0.1", FL_REACH_PUBLIC, "address 127.0.0.1:1 is not allowed"},
-    {"localhost", FL_REACH_PUBLIC, "is not allowed"},
-    {"10.0.0.1", FL_REACH_PUBLIC, "is not allowed"},
-    {"172.31.255.255", FL_REACH_PUBLIC, "is not allowed"},
-    {"192.168.1.1", FL_REACH_PUBLIC, "is not allowed"},
-    {"100.100.100.200", FL_REACH_PUBLIC, "is not allowed"},
-    {"[::1]", FL_REACH_PUBLIC, "is not allowed"},
-    {"[fd00:ec2::254]", FL_REACH_PUBLIC, "is not allowed"},
-    {"[::ffff:10.0.0.1]", FL_REACH_PUBLIC, "is not allowed"},
+    {"169.254.169.254", FL_REACH_ANY, "address 169.254.169.254:1 is not allowed",
+     "it is link-local", "no option allows"},
+    {"[fe80::1]", FL_REACH_ANY, "address [fe80::1]:1 is not allowed", "it is link-local",
+     "no option allows"},
+    {"[::ffff:169.254.169.254]", FL_REACH_ANY, "169.254.169.254]:1 is not allowed",
+     "it is link-local", "no option allows"},
+    {"[::169.254.169.254]", FL_REACH_ANY, "is not allowed", "it is link-local", "no option allows"},
+    {"[64:ff9b::a9fe:a9fe]", FL_REACH_ANY, "is not allowed", "it is link-local",
+     "no option allows"},
+    {"[2002:a9fe:a9fe::1]", FL_REACH_ANY, "is not allowed", "it is link-local", "no option allows"},
+    {"0.0.0.0", FL_REACH_ANY, "address 0.0.0.0:1 is not allowed", "it is unspecified",
+     "no option allows"},
+    {"[::]", FL_REACH_ANY, "address [::]:1 is not allowed", "it is unspecified",
+     "no option allows"},
+    {"224.0.0.1", FL_REACH_ANY, "is not allowed", "it is multicast", "no option allows"},
+    {"[ff02::1]", FL_REACH_ANY, "is not allowed", "it is multicast", "no option allows"},
+    {"255.255.255.255", FL_REACH_ANY, "is not allowed", "it is broadcast", "no option allows"},
+    {"2852039166", FL_REACH_ANY, "address 169.254.169.254:1 is not allowed", "it is link-local",
+     "no option allows"},
+    {"0xa9fea9fe", FL_REACH_ANY, "address 169.254.169.254:1 is not allowed", "it is link-local",
+     "no option allows"},
+    {"127.0.0.1", FL_REACH_PUBLIC, "address 127.0.0.1:1 is not allowed", "it is loopback",
+     "spec.allowedHosts"},
+    {"localhost", FL_REACH_PUBLIC, "is not allowed", "it is loopback", "spec.allowedHosts"},
+    {"10.0.0.1", FL_REACH_PUBLIC, "is not allowed", "it is not public", "spec.allowedHosts"},
+    {"172.31.255.255", FL_REACH_PUBLIC, "is not allowed", "it is not public", "spec.allowedHosts"},
+    {"192.168.1.1", FL_REACH_PUBLIC, "is not allowed", "it is not public", "spec.allowedHosts"},
+    {"100.100.100.200", FL_REACH_PUBLIC, "is not allowed", "it is not public", "spec.allowedHosts"},
+    {"[::1]", FL_REACH_PUBLIC, "is not allowed", "it is loopback", "spec.allowedHosts"},
+    {"[fd00:ec2::254]", FL_REACH_PUBLIC, "is not allowed", "it is not public", "spec.allowedHosts"},
+    {"169.254.1.1", FL_REACH_PUBLIC, "is not allowed", "it is link-local", "no option allows"},
+    {"[::ffff:10.0.0.1]", FL_REACH_PUBLIC, "is not allowed", "it is not public",
+     "spec.allowedHosts"},
 };
 
 static void test_reach__forbidden_address_is_named_and_not_connected(void **state)
@@ -858,6 +870,8 @@ static void test_reach__forbidden_address_is_named_and_not_connected(void **stat
         row_check(name, fl_http_do(e.h, &e.ctx, &req, &e.resp, &e.err) == FL_E_INVALID, &e);
         row_check(name, fl_text_eq(e.err.reason, "AddressNotAllowed"), &e);
         row_check(name, strstr(e.err.msg, forbidden[i].shown), &e);
+        row_check(name, strstr(e.err.msg, forbidden[i].why), &e);
+        row_check(name, strstr(e.err.msg, forbidden[i].advice), &e);
         env_release(&e);
     }
 }

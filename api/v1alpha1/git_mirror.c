@@ -100,9 +100,14 @@ static bool block_parse(struct fl_str s, struct block *ret)
     return !slash || (fl_num_i64(s, &ret->bits) && ret->bits >= 0 && ret->bits <= most);
 }
 
-/* All of it is link-local: metadata services of clouds are there. */
+/* All of it is link-local, also in the clothes of IPv6 (::ffff:169.254.0.0/112): metadata services
+ * of clouds are there. */
 static bool is_link_local(const struct block *b)
 {
+    static const unsigned char mapped[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 169, 254};
+    if (b->v6 && b->bits >= 112 && memcmp(b->net, mapped, sizeof(mapped)) == 0) {
+        return true;
+    }
     if (b->v6) {
         return b->bits >= 10 && b->net[0] == 0xfe && (b->net[1] & 0xc0) == 0x80;
     }

@@ -129,10 +129,10 @@ fi
 KUBECTL=$(fl_kubectl)
 check "samples" k apply -f "$FL_ROOT/manifests/samples/" >/dev/null
 list='jsonpath={range .items[*]}{.kind}/{.metadata.name}={.metadata.resourceVersion} {end}'
-before=$(k get reg,rp,secret -o "$list")
+before=$(k get gm,reg,rp,secret -o "$list")
 second=$(k apply -f "$FL_ROOT/manifests/samples/")
 check_eq "the second apply creates nothing" "$(grep -c created <<<"$second")" 0
-check_eq "and changes nothing" "$(k get reg,rp,secret -o "$list")" "$before"
+check_eq "and changes nothing" "$(k get gm,reg,rp,secret -o "$list")" "$before"
 
 # --- a second process on the same folder, a public address, an unknown option
 out=$("$FAIRLEAD" standalone --data-dir "$T/data" --listen 127.0.0.1:0 2>&1) && rc=0 || rc=$?

@@ -116,6 +116,75 @@ int fl_oci_head_manifest(struct fl_oci *o, const struct fl_ctx *ctx, const char 
     return 0;
 }
 
+struct oci_tags {
+    const struct fl_oci *o;
+    const char *repo; /* as the registry names it */
+    struct fl_tag_head *tags;
+    struct fl_buf url;
+};
+
+static const char *oci_tag_url(void *arg, size_t i)
+{
+    struct oci_tags *t = arg;
+    fl_buf_clear(&t->url);
+    fl_buf_text(&t->url, t->o->base);
+    fl_buf_text(&t->url, t->repo);
+    fl_buf_text(&t->url, "/manifests/");
+    fl_buf_text(&t->url, t->tags[i].name);
+    return t->url.data;
+}
+
+static bool oci_tag_answer(void *arg, size_t i, const struct fl_http_resp *r)
+{
+    struct oci_tags *t = arg;
+    struct fl_tag_head *tag = &t->tags[i];
+    if (r->status == 404) {
+        tag->told = FL_TAG_ABSENT;
+    } else if (r->status == 200 &&
+               oci_copy_digest(fl_http_header(r, "docker-content-digest", 0), tag->digest)) {
+        tag->told = FL_TAG_THERE;
+    }
+    return tag->told != FL_TAG_UNTOLD;
+}
+
+bool fl_oci_head_tags(struct fl_oci *o, const struct fl_ctx *ctx, const char *repo, bool writing,
+                      struct fl_tag_head *tags, size_t n)
+{
+    fl_auto(fl_arena) a = fl_arena_new();
+    fl_auto_val(fl_secret) authorization = {0};
+    struct fl_err ignored = FL_ERR_INIT;
+    struct fl_ctx call = fl_ctx_timeout(ctx, o->timeout_ms);
+    if (oci_authorize(o, &call, oci_scope(o, a, repo, writing), &authorization, &ignored) < 0) {
+        return false;
+    }
+    struct oci_tags t = {o, oci_repo(o, a, repo), tags, FL_BUF_INIT(FL_BUF_ANY)};
+    const struct fl_http_req req = {
+        .method = "HEAD",
+        .headers = &oci_accept,
+        .n_headers = 1,
+        .authorization = authorization.n ? &authorization : NULL,
+        .body_cap = 4096,
+    };
+    const struct fl_http_many many = {
+        .req = &req,
+        .n = n,
+        .timeout_ms = o->timeout_ms,
+        .url = oci_tag_url,
+        .answer = oci_tag_answer,
+        .arg = &t,
+    };
+    for (size_t i = 0; i < n; i++) {
+        tags[i].told = FL_TAG_UNTOLD;
+    }
+    (void)fl_http_do_many(o->http, ctx, &many, &ignored);
+    fl_buf_release(&t.url);
+    bool all = true;
+    for (size_t i = 0; i < n; i++) {
+        all = all && tags[i].told != FL_TAG_UNTOLD;
+    }
+    return all;
+}
+
 int fl_oci_get_manifest(struct fl_oci *o, const struct fl_ctx *ctx, struct fl_arena *a,
                         const char *repo, const char *digest, struct fl_manifest *ret,
                         struct fl_err *err)

@@ -66,6 +66,8 @@ int fl_oci_list_tags(struct fl_oci *o, const struct fl_ctx *ctx, struct fl_arena
 int fl_oci_head_manifest(struct fl_oci *o, const struct fl_ctx *ctx, const char *repo,
                          const char *ref, bool writing, struct fl_manifest_head *ret,
                          struct fl_err *err);
+bool fl_oci_head_tags(struct fl_oci *o, const struct fl_ctx *ctx, const char *repo, bool writing,
+                      struct fl_tag_head *tags, size_t n);
 int fl_oci_get_manifest(struct fl_oci *o, const struct fl_ctx *ctx, struct fl_arena *a,
                         const char *repo, const char *digest, struct fl_manifest *ret,
                         struct fl_err *err);

@@ -32,6 +32,13 @@ struct fl_manifest_head {
     int64_t size;         /* -1 = not told */
 };
 
+enum fl_tag_told { FL_TAG_UNTOLD, FL_TAG_THERE, FL_TAG_ABSENT };
+struct fl_tag_head {
+    const char *name;
+    enum fl_tag_told told;
+    char digest[FL_DIGEST_MAX]; /* THERE */
+};
+
 struct fl_descriptor {
     const char *media_type;
     const char *digest;
@@ -72,6 +79,11 @@ struct fl_registry_ops {
     int (*head_manifest)(struct fl_remote *r, const struct fl_ctx *ctx, const char *repo,
                          const char *ref, bool writing, struct fl_manifest_head *ret,
                          struct fl_err *err);
+    /* Tags of one repository at once, for much less than a head_manifest each. It only saves work: at the first answer that is not
+     * plain (a failure of any kind, a digest that HEAD does not tell) it gives up with false, and head_manifest tells about
+     * those that are left UNTOLD. ctx: its deadline is that of all. */
+    bool (*head_tags)(struct fl_remote *r, const struct fl_ctx *ctx, const char *repo, bool writing,
+                      struct fl_tag_head *tags, size_t n);
     /* By digest; the hash was checked (BAD_DATA "DigestMismatch"). UNSUPPORTED "ManifestType" names the type. */
     int (*get_manifest)(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_arena *a,
                         const char *repo, const char *digest, struct fl_manifest *ret,

@@ -11,6 +11,9 @@
 #include "reconcile/policy_runs.h"
 
 #define POLICY_HEAD_THREADS 8
+#define POLICY_BATCH_THREADS 2
+#define POLICY_BATCH_MIN 8 /* tags of one repository */
+#define POLICY_BATCH_MAX 32
 #define POLICY_SOON_MS 500
 #define POLICY_PLAN_MAX 200
 
@@ -253,6 +256,21 @@ static int policy_observe_source(struct policy_view *v, struct fl_err *err)
 
 /* ---- observe: each tag against the destination ---------------------------------------------------------------- */
 
+static void policy_judge_by(const struct policy_view *v, struct policy_tag *t, const char *there)
+{
+    if (strcmp(there, t->digest) == 0) {
+        t->verdict = VERDICT_SAME;
+    } else {
+        t->verdict = v->spec->override ? VERDICT_OVERWRITE : VERDICT_KEEP;
+    }
+}
+
+static void policy_found(struct policy_tag *t, const char digest[FL_DIGEST_MAX])
+{
+    memcpy(t->found, digest, sizeof(t->found));
+    t->digest = t->found;
+}
+
 static int policy_judge(struct policy_view *v, struct policy_tag *t, struct fl_err *err)
 {
     struct fl_manifest_head head = {0};
@@ -267,8 +285,7 @@ static int policy_judge(struct policy_view *v, struct policy_tag *t, struct fl_e
         if (r < 0) {
             return r;
         }
-        memcpy(t->found, head.digest, sizeof(t->found));
-        t->digest = t->found;
+        policy_found(t, head.digest);
     }
     bool writing = v->spec->common.mode == FL_MODE_APPLY;
     int r = v->to->ops->head_manifest(v->to->remote, &ctx, t->destination, t->name, writing, &head,
@@ -280,11 +297,7 @@ static int policy_judge(struct policy_view *v, struct policy_tag *t, struct fl_e
     if (r < 0) {
         return r;
     }
-    if (strcmp(head.digest, t->digest) == 0) {
-        t->verdict = VERDICT_SAME;
-    } else {
-        t->verdict = v->spec->override ? VERDICT_OVERWRITE : VERDICT_KEEP;
-    }
+    policy_judge_by(v, t, head.digest);
     return 0;
 }
 
@@ -292,12 +305,106 @@ static void policy_judge_one(void *arg, size_t i)
 {
     struct policy_view *v = arg;
     struct fl_err err = FL_ERR_INIT;
-    if (policy_is_stopped(v)) {
+    if (v->tags[i].verdict != VERDICT_UNKNOWN || policy_is_stopped(v)) {
         return;
     }
     if (policy_judge(v, &v->tags[i], &err) < 0) {
         policy_problem(v, &err);
     }
+}
+
+/* ---- the same for many tags of one repository, by the cheap way that registries have for it ----------------------- */
+
+struct policy_batch {
+    struct policy_tag *tags;
+    size_t n;
+};
+
+struct policy_batches {
+    struct policy_view *v;
+    struct policy_batch *all;
+    size_t n;
+    atomic_bool over; /* a registry gave no plain answer: the rest is asked for one by one */
+};
+
+static bool policy_batch_source(struct policy_view *v, const struct policy_batch *b,
+                                struct fl_tag_head *heads)
+{
+    struct policy_tag *asked[POLICY_BATCH_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        if (!b->tags[i].digest) {
+            heads[n] = (struct fl_tag_head){.name = b->tags[i].name};
+            asked[n++] = &b->tags[i];
+        }
+    }
+    struct fl_ctx ctx = fl_ctx_timeout(&v->p->ctx, v->spec->common.timeout_ms);
+    bool all =
+        n == 0 || v->from->ops->head_tags(v->from->remote, &ctx, b->tags->source, false, heads, n);
+    for (size_t i = 0; i < n; i++) {
+        if (heads[i].told == FL_TAG_THERE) {
+            policy_found(asked[i], heads[i].digest);
+        } else if (heads[i].told == FL_TAG_ABSENT) {
+            asked[i]->verdict = VERDICT_GONE;
+        }
+    }
+    return all;
+}
+
+static bool policy_batch_destination(struct policy_view *v, const struct policy_batch *b,
+                                     struct fl_tag_head *heads)
+{
+    struct policy_tag *asked[POLICY_BATCH_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        if (b->tags[i].digest && b->tags[i].verdict == VERDICT_UNKNOWN) {
+            heads[n] = (struct fl_tag_head){.name = b->tags[i].name};
+            asked[n++] = &b->tags[i];
+        }
+    }
+    struct fl_ctx ctx = fl_ctx_timeout(&v->p->ctx, v->spec->common.timeout_ms);
+    bool writing = v->spec->common.mode == FL_MODE_APPLY;
+    bool all = n == 0 ||
+               v->to->ops->head_tags(v->to->remote, &ctx, b->tags->destination, writing, heads, n);
+    for (size_t i = 0; i < n; i++) {
+        if (heads[i].told == FL_TAG_THERE) {
+            policy_judge_by(v, asked[i], heads[i].digest);
+        } else if (heads[i].told == FL_TAG_ABSENT) {
+            asked[i]->verdict = VERDICT_COPY;
+        }
+    }
+    return all;
+}
+
+static void policy_judge_batch(void *arg, size_t i)
+{
+    struct policy_batches *bs = arg;
+    struct fl_tag_head heads[POLICY_BATCH_MAX];
+    if (!atomic_load(&bs->over) && !(policy_batch_source(bs->v, &bs->all[i], heads) &&
+                                     policy_batch_destination(bs->v, &bs->all[i], heads))) {
+        atomic_store(&bs->over, true);
+    }
+}
+
+/* Leaves VERDICT_UNKNOWN where there are few, and where an answer was not plain. Two at a time, so that both registries have
+ * something to do. */
+static void policy_judge_batches(struct policy_view *v)
+{
+    struct policy_batches bs = {.v = v};
+    bs.all = fl_arena_array(v->p->arena, v->n / POLICY_BATCH_MIN + 1, sizeof(*bs.all));
+    for (size_t i = 0, end = 0; i < v->n; i = end) {
+        for (end = i; end < v->n && v->tags[end].source == v->tags[i].source; end++) {
+        }
+        size_t left = end - i;
+        size_t parts = (left + POLICY_BATCH_MAX - 1) / POLICY_BATCH_MAX;
+        for (struct policy_tag *t = &v->tags[i]; left >= POLICY_BATCH_MIN; parts--) {
+            size_t n = (left + parts - 1) / parts;
+            bs.all[bs.n++] = (struct policy_batch){t, n};
+            t += n;
+            left -= n;
+        }
+    }
+    fl_par_for(bs.n, POLICY_BATCH_THREADS, policy_judge_batch, &bs);
 }
 
 /* Somebody has named both, and nothing is there: more likely a slip than a wish. Where one of several tags exists, or the
@@ -521,6 +628,7 @@ static struct fl_result policy_compare(struct policy_view *v)
     if (policy_observe_source(v, &err) < 0) {
         return fl_failed(&err);
     }
+    policy_judge_batches(v);
     int threads = v->from->max_concurrent < v->to->max_concurrent ? v->from->max_concurrent
                                                                   : v->to->max_concurrent;
     fl_par_for(v->n, threads < POLICY_HEAD_THREADS ? threads : POLICY_HEAD_THREADS,

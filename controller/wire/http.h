@@ -83,6 +83,22 @@ int64_t fl_http_content_length(const struct fl_http_resp *r); /* -1 = absent */
  * BAD_DATA (not HTTP, page of redirects). Messages name method, host and path, never query or userinfo. */
 int fl_http_do(struct fl_http *h, const struct fl_ctx *ctx, const struct fl_http_req *req,
                struct fl_http_resp *ret, struct fl_err *err);
+/* Many small exchanges at once, in one multi of the calling thread, for a fraction of what a thread for each would cost: answers
+ * that come close together are taken in together. As many are in flight as the client has calls free, at most 8, one at least;
+ * other callers go first. Nothing is tried again and no redirect followed. */
+struct fl_http_many {
+    const struct fl_http_req
+        *req; /* of all, without a body; url, sink and max_redirects are ignored */
+    size_t n;
+    int64_t timeout_ms;                      /* of each; <= 0: ctx alone counts */
+    const char *(*url)(void *arg, size_t i); /* copied */
+    /* in the order of the answers, whatever their status; false: begin no more */
+    bool (*answer)(void *arg, size_t i, const struct fl_http_resp *r);
+    void *arg;
+};
+/* Returns when all that was begun was answered. The first that fails (as fl_http_do) breaks off those in flight. */
+int fl_http_do_many(struct fl_http *h, const struct fl_ctx *ctx, const struct fl_http_many *m,
+                    struct fl_err *err);
 /* The failure for a status that is none of the wanted ones: 401/403 AUTH, 404 NOT_FOUND, 409 CONFLICT, 408/425/5xx
  * UNAVAILABLE, 429 LIMITED (Retry-After: seconds or date, capped at 1 h), 3xx BAD_DATA, other 4xx INVALID. `said` is the remote's
  * own words (may be empty; cut to 200 bytes). Returns the code. */

@@ -304,9 +304,25 @@ int http_permit_take(struct fl_http *h, const struct fl_ctx *ctx, struct fl_err 
             return 0;
         }
         int64_t slice = fl_clock_mono_ms(ctx->clock) + HTTP_SLICE_MS;
+        h->waiting++;
         fl_clock_wait(ctx->clock, &h->freed, &h->lock,
                       slice < ctx->deadline_ms ? slice : ctx->deadline_ms);
+        h->waiting--;
     }
+}
+
+bool http_permit_more(struct fl_http *h)
+{
+    fl_lock_scope(&h->lock);
+    bool ok = h->busy + h->waiting < h->max_conns;
+    h->busy += ok ? 1 : 0;
+    return ok;
+}
+
+bool http_permit_wanted(struct fl_http *h)
+{
+    fl_lock_scope(&h->lock);
+    return h->waiting > 0;
 }
 
 void http_permit_give(struct fl_http *h)

@@ -55,6 +55,7 @@ struct fl_http {
     struct fl_cond freed;
     struct http_slot *free; /* the one used last stands first */
     int busy;
+    int waiting; /* for one of the busy to end */
 };
 
 enum http_take { HTTP_TAKEN, HTTP_PAUSE, HTTP_STOP };
@@ -111,6 +112,9 @@ int http_slot_take(struct fl_http *h, const struct fl_http *guest, const struct 
 void http_slot_give(struct fl_http *h, struct http_slot *slot);
 int http_permit_take(struct fl_http *h, const struct fl_ctx *ctx, struct fl_err *err);
 void http_permit_give(struct fl_http *h);
+/* One more for who has one already; false: none is free, or others wait. */
+bool http_permit_more(struct fl_http *h);
+bool http_permit_wanted(struct fl_http *h);
 CURLcode http_ssl_ctx(CURL *easy, void *ssl_ctx, void *arg);
 
 /* http_reach.c */
@@ -133,6 +137,8 @@ void http_turn(CURLM *multi);
 int http_xfer_check(struct http_xfer *x, const struct fl_ctx *ctx, struct fl_err *err);
 /* Waits for traffic, at most a slice; false: there was none. */
 bool http_wait(CURLM *multi, const struct fl_ctx *ctx);
+/* Lets traffic gather. */
+void http_pause(int ms);
 /* It failed because a kept connection was dead, before a byte of an answer: worth one more try. */
 bool http_stale(struct http_xfer *x);
 /* The whole walk over redirects. `at_head`: comes back when the head of a 2xx is there, with the transfer still going. */

@@ -3,6 +3,7 @@
 #include "wire/http.h"
 
 #include <curl/curl.h>
+#include <poll.h>
 
 #include "base/mem.h"
 #include "base/url.h"
@@ -141,12 +142,11 @@ static void head_line(struct fl_buf *b, struct fl_str line)
                 return;
             }
         }
-        for (size_t i = 0; i < name.n; i++) {
-            char c = name.p[i];
-            if (c >= 'A' && c <= 'Z') {
-                c = (char)(c + ('a' - 'A'));
-            }
-            fl_buf_char(b, c);
+        size_t at = b->len;
+        fl_buf_str(b, name);
+        for (size_t i = at; i < b->len; i++) {
+            char c = b->data[i];
+            b->data[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
         }
         fl_buf_add(b, ": ", 2);
     }
@@ -469,8 +469,7 @@ int http_xfer_start(struct http_xfer *x, struct fl_err *err)
     x->detail[0] = x->address[0] = '\0';
     x->last_ms = fl_clock_mono_ms(x->clock);
 
-    curl_easy_reset(x->easy);
-    set_common(x);
+    set_common(x); /* the handle is new, or was reset when the one before was stopped */
     if (fl_str_is(u.scheme, "https")) {
         set_tls(x);
     }
@@ -559,6 +558,13 @@ bool http_wait(CURLM *multi, const struct fl_ctx *ctx)
     int ready = 0;
     (void)curl_multi_poll(multi, NULL, 0, ms, &ready);
     return ready > 0;
+}
+
+void http_pause(int ms)
+{
+    if (ms > 0) {
+        (void)poll(NULL, 0, ms);
+    }
 }
 
 static bool head_good(const struct http_xfer *x)

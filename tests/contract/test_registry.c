@@ -919,6 +919,93 @@ static void test_registry__head_manifest(void **state)
     run_rows(head_rows, FL_LEN(head_rows), call_head);
 }
 
+/* ---- manifests: head of many tags ---- */
+
+#define HEADS 30
+
+static struct fl_tag_head heads[HEADS];
+static bool heads_all;
+
+/* Each third tag is absent. */
+static int call_head_tags(struct env *e)
+{
+    for (size_t i = 0; i < HEADS; i++) {
+        heads[i] = (struct fl_tag_head){.name = fl_arena_fmt(e->a, "v%zu", i)};
+        if (i % 3) {
+            const char *const layers[] = {heads[i].name, NULL};
+            fl_fake_registry_image(e->fake, "app", heads[i].name, layers);
+        }
+    }
+    heads_all = e->ops->head_tags(e->r, &e->ctx, "app", false, heads, HEADS);
+    return 0;
+}
+
+/* What is told is right, whether all is told or not. */
+static void check_told(struct env *e, const char *row)
+{
+    for (size_t i = 0; i < HEADS; i++) {
+        const char *digest = i % 3 ? fl_fake_registry_digest(e->fake, "app", heads[i].name) : "";
+        row_check(row, heads[i].told != (i % 3 ? FL_TAG_ABSENT : FL_TAG_THERE), e);
+        row_check(row, heads[i].told != FL_TAG_THERE || fl_text_eq(heads[i].digest, digest), e);
+    }
+}
+
+static void check_all_told(struct env *e, const char *row)
+{
+    check_told(e, row);
+    row_check(row, heads_all, e);
+    for (size_t i = 0; i < HEADS; i++) {
+        row_check(row, heads[i].told != FL_TAG_UNTOLD, e);
+    }
+    row_check(row, fl_fake_registry_count(e->fake, FL_FAKE_MANIFEST_HEAD) == HEADS, e);
+}
+
+/* What the others have is left to head_manifest: v4 and what was not begun. */
+static void check_gave_up(struct env *e, const char *row)
+{
+    check_told(e, row);
+    row_check(row, !heads_all, e);
+    row_check(row, heads[4].told == FL_TAG_UNTOLD, e);
+}
+
+#define V4 "/v2/app/manifests/v4"
+static const struct row head_tags_rows[] = {
+    {.name = "anonymous", .check = check_all_told},
+    {.name = "basic",
+     .conf = {.auth = FL_FAKE_BASIC},
+     .arrange = arrange_probed,
+     .check = check_all_told},
+    {.name = "bearer",
+     .conf = {.auth = FL_FAKE_BEARER},
+     .arrange = arrange_probed,
+     .check = check_all_told},
+    {.name = "authentication not learned yet",
+     .conf = {.auth = FL_FAKE_BEARER},
+     .check = check_gave_up},
+    {.name = "digest only told by GET", .conf = {.no_head_digest = true}, .check = check_gave_up},
+    {.name = "a login page",
+     .faults = {{NULL, V4, .kind = FL_FAULT_HTML, .times = -1}},
+     .check = check_gave_up},
+    {.name = "429",
+     .faults = {{"HEAD", V4, .kind = FL_FAULT_STATUS, .status = 429, .times = -1}},
+     .check = check_gave_up},
+    {.name = "500",
+     .faults = {{"HEAD", V4, .kind = FL_FAULT_STATUS, .status = 500, .times = -1}},
+     .check = check_gave_up},
+    {.name = "reset",
+     .faults = {{"HEAD", V4, .kind = FL_FAULT_RESET, .times = -1}},
+     .check = check_gave_up},
+    {.name = "no answer, canceled",
+     .faults = {{"HEAD", V4, .kind = FL_FAULT_STALL, .at = -1, .tick = tick_cancel}},
+     .check = check_gave_up},
+};
+
+static void test_registry__head_tags(void **state)
+{
+    (void)state;
+    run_rows(head_tags_rows, FL_LEN(head_tags_rows), call_head_tags);
+}
+
 /* ---- manifests: get ---- */
 
 static struct fl_manifest got;
@@ -1240,8 +1327,8 @@ static void test_registry__every_slot_is_filled(void **state)
         const struct fl_registry_ops *ops = adapters[i]->registry;
         assert_non_null(ops);
         assert_true(ops->probe && ops->list_repositories && ops->list_tags && ops->head_manifest &&
-                    ops->get_manifest && ops->put_manifest && ops->open_blob && ops->push_blob &&
-                    ops->close_blob);
+                    ops->head_tags && ops->get_manifest && ops->put_manifest && ops->open_blob &&
+                    ops->push_blob && ops->close_blob);
     }
 }
 
@@ -1259,6 +1346,7 @@ int main(void)
         cmocka_unit_test(test_registry__list_tags_faults),
         cmocka_unit_test(test_registry__list_repositories_whole_or_not),
         cmocka_unit_test(test_registry__head_manifest),
+        cmocka_unit_test(test_registry__head_tags),
         cmocka_unit_test(test_registry__get_manifest),
         cmocka_unit_test(test_registry__put_manifest),
         cmocka_unit_test(test_registry__401_of_another_host_teaches_nothing),

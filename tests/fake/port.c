@@ -662,6 +662,40 @@ static int fake_head(struct fl_remote *r, const struct fl_ctx *ctx, const char *
     return 0;
 }
 
+/* Where a test has arranged something, head_manifest meets it. */
+static bool plain_heads(struct fl_remote *r)
+{
+    const struct fl_fake_port *w = r->world;
+    struct fl_err ignored = FL_ERR_INIT;
+    for (size_t i = 0; i < w->n_faults; i++) {
+        if (w->faults[i].call == FL_FAKE_HEAD && w->faults[i].times != 0) {
+            return false;
+        }
+    }
+    return !(w->hold.at == r->g && w->hold.call == FL_FAKE_HEAD) && refuse(r, &ignored) == 0;
+}
+
+static bool fake_head_tags(struct fl_remote *r, const struct fl_ctx *ctx, const char *repo,
+                           bool writing, struct fl_tag_head *tags, size_t n)
+{
+    fl_lock_scope(&r->world->lock);
+    bool plain = plain_heads(r) && !fl_ctx_canceled(ctx);
+    for (size_t i = 0; i < n; i++) {
+        tags[i].told = FL_TAG_UNTOLD;
+        if (!plain) {
+            continue;
+        }
+        r->world->intents += writing ? 1 : 0;
+        r->g->count[FL_FAKE_HEAD]++;
+        const struct image *im = find(r, repo, tags[i].name);
+        tags[i].told = im ? FL_TAG_THERE : FL_TAG_ABSENT;
+        if (im) {
+            memcpy(tags[i].digest, im->m.digest, strlen(im->m.digest) + 1);
+        }
+    }
+    return plain;
+}
+
 static int fake_get(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_arena *a,
                     const char *repo, const char *digest, struct fl_manifest *ret,
                     struct fl_err *err)
@@ -771,6 +805,7 @@ static const struct fl_registry_ops fake_ops = {
     .list_repositories = fake_list_repositories,
     .list_tags = fake_list_tags,
     .head_manifest = fake_head,
+    .head_tags = fake_head_tags,
     .get_manifest = fake_get,
     .put_manifest = fake_put,
     .open_blob = fake_open_blob,

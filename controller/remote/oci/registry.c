@@ -70,6 +70,12 @@ static int registry_head_manifest(struct fl_remote *r, const struct fl_ctx *ctx,
     return fl_oci_head_manifest(r->oci, ctx, repo, ref, writing, ret, err);
 }
 
+static bool registry_head_tags(struct fl_remote *r, const struct fl_ctx *ctx, const char *repo,
+                               bool writing, struct fl_tag_head *tags, size_t n)
+{
+    return fl_oci_head_tags(r->oci, ctx, repo, writing, tags, n);
+}
+
 static int registry_get_manifest(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_arena *a,
                                  const char *repo, const char *digest, struct fl_manifest *ret,
                                  struct fl_err *err)
@@ -104,6 +110,7 @@ static const struct fl_registry_ops registry_ops = {
     .list_repositories = registry_list_repositories,
     .list_tags = registry_list_tags,
     .head_manifest = registry_head_manifest,
+    .head_tags = registry_head_tags,
     .get_manifest = registry_get_manifest,
     .put_manifest = registry_put_manifest,
     .open_blob = registry_open_blob,

@@ -66,9 +66,9 @@ static void test_adapters__ports_are_complete(void **state)
         const char *name;
         size_t at;
     } slots[] = {
-        SLOT(probe),         SLOT(list_repositories), SLOT(list_tags),
-        SLOT(head_manifest), SLOT(get_manifest),      SLOT(put_manifest),
-        SLOT(open_blob),     SLOT(push_blob),         SLOT(close_blob),
+        SLOT(probe),        SLOT(list_repositories), SLOT(list_tags), SLOT(head_manifest),
+        SLOT(get_manifest), SLOT(put_manifest),      SLOT(open_blob), SLOT(push_blob),
+        SLOT(close_blob),   SLOT(head_tags),
     };
     void (*slot)(void);
 

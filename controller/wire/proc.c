@@ -73,8 +73,9 @@ static void proc_close(int *fd)
     *fd = -1;
 }
 
-/* Both ends above the numbers that the program's own descriptors get, so that no dup2 in the child runs over one that is still
- * needed. pipe2: between pipe() and fcntl() another thread may start a program, which would keep the pipe open. */
+/* Both ends above the numbers that the program's own descriptors get, so that no dup2 in the
+ * child runs over one that is still needed. pipe2: between pipe() and fcntl() another thread may
+ * start a program, which would keep the pipe open. */
 static int proc_pipe(int ret[2])
 {
     int fd[2];
@@ -124,8 +125,9 @@ static int proc_find(const struct fl_proc_req *req, char **ret, struct fl_err *e
     return fl_fail(err, FL_E_NOT_FOUND, "ProgramNotFound", "the program %s is not installed", name);
 }
 
-/* In the order in which the child does them: the pipes' ends are above PROC_KEEP_FD, so nothing is run over. Closing all
- * above it does not trust that every descriptor of the process, also of libraries, is marked O_CLOEXEC. */
+/* In the order in which the child does them: the pipes' ends are above PROC_KEEP_FD, so nothing
+ * is run over. Closing all above it does not trust that every descriptor of the process, also of
+ * libraries, is marked O_CLOEXEC. */
 static int proc_actions(posix_spawn_file_actions_t *fa, const struct fl_proc_req *req, int in,
                         int out, int errs)
 {
@@ -230,8 +232,9 @@ static void proc_limit(const struct proc *p)
     }
 }
 
-/* With a limit for files the standard input is a pipe also when there is nothing to say: the limit is set from outside, after
- * the start, and a program that waits for the end of its input has it before it does anything. */
+/* With a limit for files the standard input is a pipe also when there is nothing to say: the
+ * limit is set from outside, after the start, and a program that waits for the end of its input
+ * has it before it does anything. */
 static int proc_start(struct proc *p)
 {
     fl_auto_text path = NULL;
@@ -345,7 +348,8 @@ static void proc_take_out(struct proc *p, struct fl_str piece)
     }
 }
 
-/* Keeps the end: what a program says last is why it failed. resp->err has room for twice the cap. */
+/* Keeps the end: what a program says last is why it failed. resp->err has room for twice the
+ * cap. */
 static void proc_take_err(struct proc *p, struct fl_str piece)
 {
     struct fl_buf *b = &p->resp->err;
@@ -447,8 +451,9 @@ static void proc_reap_program(struct proc *p)
                       (use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1000;
 }
 
-/* What the program left running in its group: orphans, which came to us. They have no reader and no task any more. A
- * child that is there and not reaped keeps the group's number taken, so the signals meet nobody else. */
+/* What the program left running in its group: orphans, which came to us. They have no reader and
+ * no task any more. A child that is there and not reaped keeps the group's number taken, so the
+ * signals meet nobody else. */
 static void proc_reap_group(struct proc *p)
 {
     for (;;) {

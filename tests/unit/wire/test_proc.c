@@ -474,7 +474,8 @@ static int tell_and_stay(void *arg, struct fl_str piece, struct fl_err *err)
     return write(*fd, piece.p, piece.n) == (ssize_t)piece.n ? 0 : -1;
 }
 
-/* A process like ours: takes the lock, runs a program that starts another, and is killed in the middle. */
+/* A process like ours: takes the lock, runs a program that starts another, and is killed in the
+ * middle. */
 static void hold_and_run(const char *path, int tell)
 {
     fl_auto_val(fl_proc_resp) r;
@@ -516,7 +517,8 @@ static void test_proc__a_kept_lock_ends_with_the_last_orphan(void **state)
     assert_int_equal(waitpid(child, NULL, 0), child);
     assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1);
     assert_int_equal(errno, EWOULDBLOCK);
-    /* We are the subreaper: both orphans are our children now. One of them holds it as well as two. */
+    /* We are the subreaper: both orphans are our children now. One of them holds it as well as
+     * two. */
     pid_t group = getpgid((pid_t)pid);
     assert_int_equal(kill(group, SIGKILL), 0);
     assert_int_equal(waitpid(group, NULL, 0), group);

@@ -2,6 +2,8 @@
 #include "rows.h"
 
 #include "api/v1alpha1/git_mirror.h"
+#include "port/hook.h"
+#include "port/mirror.h"
 
 static void test_git_mirror__urls(void **state)
 {
@@ -266,6 +268,28 @@ static void test_git_mirror__refs_that_leave_nothing(void **state)
     }
 }
 
+/* Values of these enums go to the ports as they are. */
+static void test_git_mirror__names_stand_in_the_order_of_the_ports(void **state)
+{
+    (void)state;
+    assert_string_equal(fl_webhook_type_names[FL_HOOK_GENERIC_HMAC], "generic-hmac");
+    assert_string_equal(fl_webhook_type_names[FL_HOOK_GITHUB], "github");
+    assert_string_equal(fl_webhook_type_names[FL_HOOK_GITLAB], "gitlab");
+    assert_string_equal(fl_webhook_type_names[FL_HOOK_GITEA], "gitea");
+    assert_string_equal(fl_webhook_type_names[FL_HOOK_GOGS], "gogs");
+    assert_string_equal(fl_webhook_type_names[FL_HOOK_BITBUCKET], "bitbucket");
+    assert_string_equal(fl_webhook_type_names[FL_HOOK_BITBUCKET_SERVER], "bitbucket-server");
+    assert_null(fl_webhook_type_names[FL_HOOK_BITBUCKET_SERVER + 1]);
+    assert_string_equal(fl_divergence_names[FL_PUSH_OVERWRITE], "Overwrite");
+    assert_string_equal(fl_divergence_names[FL_PUSH_KEEP_DIVERGENT], "KeepDivergent");
+    assert_string_equal(fl_divergence_names[FL_PUSH_FAST_FORWARD_ONLY], "FastForwardOnly");
+    assert_null(fl_divergence_names[FL_PUSH_FAST_FORWARD_ONLY + 1]);
+    assert_string_equal(fl_force_push_names[FL_FORCE_BLOCK], "Block");
+    assert_string_equal(fl_lfs_mode_names[FL_LFS_IGNORE], "Ignore");
+    assert_string_equal(fl_mirror_deletion_names[FL_MIRROR_DELETE], "Delete");
+    assert_string_equal(fl_git_provider_names[FL_GIT_GITHUB], "github");
+}
+
 static void test_git_mirror__incomplete_spec_is_no_trap(void **state)
 {
     (void)state;
@@ -284,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_git_mirror__push_targets),
         cmocka_unit_test(test_git_mirror__times),
         cmocka_unit_test(test_git_mirror__refs_that_leave_nothing),
+        cmocka_unit_test(test_git_mirror__names_stand_in_the_order_of_the_ports),
         cmocka_unit_test(test_git_mirror__incomplete_spec_is_no_trap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

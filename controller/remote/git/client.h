@@ -4,8 +4,10 @@
 #ifndef FL_REMOTE_GIT_CLIENT_H
 #define FL_REMOTE_GIT_CLIENT_H
 
-#include "base/map.h"
+#include "base/lock.h"
 #include "base/secret.h"
+#include "base/shared.h"
+#include "base/url.h"
 #include "port/adapter.h"
 #include "remote/git/wire.h"
 #include "wire/http.h"
@@ -32,38 +34,65 @@ struct git_cred {
 int git_cred_parse(const struct fl_remote_conf *conf, const struct fl_git_url *url,
                    struct git_cred *ret, struct fl_err *err);
 void git_cred_release(struct git_cred *c);
+FL_AUTO_VAL(git_cred);
+
+/* What remotes of this process have in common (share.c). Clients by trust: all remotes that trust alike, and may reach the same
+ * addresses, share one with its connections. Counted. */
+int git_http_take(const struct fl_http_conf *conf, struct fl_http **ret, struct fl_err *err);
+void git_http_give(struct fl_http *h); /* NULL is fine */
+/* One back-off per host and port: LIMITED "HostBackOff" with what is left while it holds. */
+int git_host_check(struct fl_clock *clock, const struct fl_url *at, struct fl_err *err);
+void git_host_hold(struct fl_clock *clock, const struct fl_url *at, int64_t ms);
 
 struct git_app; /* tokens of one installation; any thread */
+/* Shared by all remotes with the same App, key, installation and client; counted. */
 struct git_app *git_app_new(const struct git_cred *cred, struct fl_http *http,
                             struct fl_clock *clock);
-void git_app_free(struct git_app *a);
-/* A token with at least 5 min left, kept. AUTH "AppRejected" with GitHub's words; INVALID "AppKeyInvalid". */
+void git_app_free(struct git_app *a); /* NULL is fine */
+/* A token with at least 5 min left, kept. AUTH "AppRejected" with GitHub's words; INVALID "AppKeyInvalid"; LIMITED. */
 int git_app_token(struct git_app *a, const struct fl_ctx *ctx, struct fl_secret *ret,
                   struct fl_err *err);
 void git_app_drop(struct git_app *a, const struct fl_secret *token); /* it was refused */
 
-struct fl_remote {
-    struct fl_git_url url;
-    char *url_text;
-    struct git_cred cred;
-    struct git_app *app; /* NULL */
-    struct fl_http *http;
-    struct fl_clock *clock;
-    char *run_dir; /* private folder for key files of running commands */
-    const char *const *private_hosts;
-    int64_t timeout_ms;
-    struct fl_lock lock; /* below: what was learnt */
+struct git_known { /* what was learnt of a remote's ways */
     bool learnt;
-    struct git_caps caps;
     enum fl_git_protocol protocol;
-    char *at_url; /* after a redirect on the same host; NULL */
-    char *etag;   /* dumb */
-    int64_t learnt_ms;
+    struct git_caps caps;
+    char *at_url;           /* where it answers: the URL, or after redirects on the same host */
+    char *etag;             /* dumb: of ... */
+    struct fl_shared *body; /* ... this list, and ... */
+    struct fl_shared *head; /* ... HEAD */
+    int64_t learnt_ms;      /* monotonic */
 };
 
-/* The value of Authorization for now: basic, bearer, or an App's token as basic "x-access-token". Empty without credentials. */
+void git_known_release(struct git_known *k);
+FL_AUTO_VAL(git_known);
+
+struct fl_remote {
+    struct fl_git_url url; /* slices of url_text */
+    char *url_text;        /* without '/' at its end */
+    struct git_cred cred;
+    struct git_app *app;  /* NULL */
+    struct fl_http *http; /* NULL: ssh */
+    struct fl_clock *clock;
+    char *run_dir;                    /* private folder for key files of running commands; NULL */
+    const char *const *private_hosts; /* owned; NULL: every address but link-local is fine */
+    bool insecure;
+    int64_t timeout_ms;
+    struct fl_lock lock; /* below */
+    struct git_known known;
+};
+/* The adapter's open and close. */
+int git_remote_open(const struct fl_remote_conf *conf, struct fl_remote **ret, struct fl_err *err);
+void git_remote_close(struct fl_remote *r);
+
+/* The value of Authorization for now: basic, bearer, or an App's token as basic "x-access-token". Empty without credentials.
+ * Fails when a token cannot be had: nothing is tried without it. */
 int git_authorization(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_secret *ret,
                       struct fl_err *err);
+/* As above; ret_token: the App's token that is in it, for git_app_drop when it is refused. */
+int git_authorize(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_secret *ret,
+                  struct fl_secret *ret_token, struct fl_err *err);
 /* Slots of the port. */
 int git_list(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_arena *a,
              const struct fl_ref_filter *filter, struct fl_ref_list *ret, struct fl_err *err);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The adapter's table. */
+#include "remote/git/mirror.h"
+
+#include "remote/git/client.h"
+#include "remote/git/command.h"
+
+static const struct fl_mirror_ops mirror_ops = {
+    .list = git_list,
+    .fetch = git_fetch,
+    .list_target = git_list_target,
+    .push = git_push,
+    .fetch_lfs = git_fetch_lfs,
+};
+
+const struct fl_adapter fl_adapter_git = {
+    .name = "git",
+    .open = git_remote_open,
+    .close = git_remote_close,
+    .mirror = &mirror_ops,
+    .repo = &git_repo_ops,
+};

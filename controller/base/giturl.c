@@ -380,13 +380,17 @@ static const char *component_problem(struct fl_str part)
 /* The rules of git-check-ref-format(1), but for those on '/' and on components. */
 static const char *characters_problem(struct fl_str name)
 {
+    /* Each poll comes here with each ref: a table, and no search for each byte. */
+    static const bool forbidden[UINT8_MAX + 1] = {
+        ['~'] = true, ['^'] = true, [':'] = true, ['?'] = true,
+        ['*'] = true, ['['] = true, ['\\'] = true};
     for (size_t i = 0; i < name.n; i++) {
         unsigned char c = (unsigned char)name.p[i];
         char next = i + 1 < name.n ? name.p[i + 1] : '\0';
         if (c <= 0x20 || c == 0x7f) {
             return "has a space or a control character";
         }
-        if (is_one_of((char)c, "~^:?*[\\")) {
+        if (forbidden[c]) {
             return "has one of the characters ~ ^ : ? * [ \\";
         }
         if (c == '.' && next == '.') {
@@ -482,7 +486,12 @@ int fl_git_pattern_check(struct fl_str pattern, struct fl_err *err)
 
 struct fl_str fl_git_pattern_prefix(struct fl_str pattern)
 {
-    size_t n = run_until(pattern, "*?[{\\");
+    static const bool meta[UINT8_MAX + 1] = {
+        ['*'] = true, ['?'] = true, ['['] = true, ['{'] = true, ['\\'] = true};
+    size_t n = 0;
+    while (n < pattern.n && !meta[(unsigned char)pattern.p[n]]) {
+        n++;
+    }
     if (n == pattern.n) {
         return pattern;
     }

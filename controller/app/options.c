@@ -15,13 +15,15 @@ enum option_type {
     OPT_CHOICE,
     OPT_NAMESPACE,
     OPT_PERIOD,
+    OPT_LENIENT, /* a duration; garbage is its default, and told (reference R3): never "off" by a slip */
     OPT_ADDRESS
 };
 
 enum {
     ON_STANDALONE = 1 << FL_CMD_STANDALONE,
     ON_RUN = 1 << FL_CMD_RUN,
-    ON_KEY = 1 << FL_CMD_ROTATE_KEY
+    ON_KEY = 1 << FL_CMD_ROTATE_KEY,
+    ON_RARE = 1 << 30 /* --help tells the name alone */
 };
 #define PERIOD_MIN_MS 1000 /* of an OPT_PERIOD */
 #define ON_BOTH (ON_STANDALONE | ON_RUN)
@@ -53,6 +55,8 @@ static const struct option options[] = {
      "database, keys, certificates"},
     {"grace", OPT_DURATION, AT(grace_ms), ON_BOTH, "TIME", "10s", NULL,
      "time to end in order after SIGTERM"},
+    {"github-webhook-secret-file", OPT_TEXT, AT(github_webhook_secret_file), ON_BOTH | ON_RARE,
+     "FILE", NULL, NULL, "secret of an App that delivers to /hook/github"},
     {"key-file", OPT_TEXT, AT(key_file), ON_STANDALONE | ON_KEY, "FILE", NULL, NULL,
      "key of Secrets at rest; else DIR/secrets.key"},
     {"kubeconfig", OPT_TEXT, AT(kubeconfig), ON_RUN, "FILE", NULL, NULL,
@@ -67,6 +71,10 @@ static const struct option options[] = {
      "debug, info, warn or error"},
     {"metrics-listen", OPT_ADDRESS, AT(metrics_listen), ON_BOTH, "HOST:PORT", NULL, NULL,
      "plain HTTP: /metrics, /healthz, /readyz"},
+    {"mirror-interval", OPT_LENIENT, AT(mirror_interval_ms), ON_BOTH, "TIME", "5m", NULL,
+     "of git mirrors that name none; 0: never"},
+    {"mirrors-dir", OPT_TEXT, AT(mirrors_dir), ON_BOTH, "DIR", NULL, NULL,
+     "git mirrors; else /var/lib/fairlead/mirrors"},
     {"namespace", OPT_NAMESPACE, AT(ns), ON_BOTH, "NAME", NULL, NULL,
      "work for this namespace only; else for all"},
     {"no-controllers", OPT_FLAG, AT(no_controllers), ON_STANDALONE, NULL, NULL, NULL,
@@ -78,6 +86,18 @@ static const struct option options[] = {
     {"tls-cert", OPT_TEXT, AT(tls_cert), ON_STANDALONE, "FILE", NULL, NULL,
      "certificate of the API (PEM); else made in DIR"},
     {"tls-key", OPT_TEXT, AT(tls_key), ON_STANDALONE, "FILE", NULL, NULL, "its key (PEM)"},
+    {"trusted-proxies", OPT_TEXT, AT(trusted_proxies), ON_BOTH | ON_RARE, "LIST", NULL, NULL,
+     "addresses whose X-Forwarded-For counts"},
+    {"web-anonymous-read", OPT_FLAG, AT(web_anonymous_read), ON_BOTH | ON_RARE, NULL, NULL, NULL,
+     "page and events without a token"},
+    {"web-listen", OPT_ADDRESS, AT(web_listen), ON_BOTH, "HOST:PORT", NULL, NULL,
+     "page, webhooks, live events, sync"},
+    {"web-read-only", OPT_FLAG, AT(web_read_only), ON_BOTH | ON_RARE, NULL, NULL, NULL,
+     "no sync by HTTP"},
+    {"web-tls-cert", OPT_TEXT, AT(web_tls_cert), ON_BOTH | ON_RARE, "FILE", NULL, NULL,
+     "certificate of --web-listen (PEM); else HTTP"},
+    {"web-tls-key", OPT_TEXT, AT(web_tls_key), ON_BOTH | ON_RARE, "FILE", NULL, NULL,
+     "its key (PEM)"},
     {"write-kubeconfig", OPT_TEXT, AT(write_kubeconfig), ON_STANDALONE, "FILE", NULL, NULL,
      "written when the API answers; else DIR/kubeconfig"},
 };
@@ -134,6 +154,21 @@ static int option_set_duration(const struct option *o, const char *value, char *
     }
     memcpy(at, &ms, sizeof(ms));
     return 0;
+}
+
+static void option_set_lenient(const struct option *o, const char *value, char *at,
+                               const char *from)
+{
+    struct fl_str text = fl_str_trim(fl_str_of(value));
+    int64_t ms = 0;
+    if (!fl_duration_parse(text, &ms) || ms < 0 || (ms > 0 && ms < PERIOD_MIN_MS)) {
+        (void)fl_duration_parse(fl_str_of(o->def), &ms);
+        if (text.n > 0) {
+            fl_log(FL_LOG_WARN, "not a duration such as 30s, 5m or 1h30m: its default is used",
+                   FL_S("option", from), FL_S("value", value), FL_S("default", o->def));
+        }
+    }
+    memcpy(at, &ms, sizeof(ms));
 }
 
 static bool option_is_address(const char *host)
@@ -226,6 +261,9 @@ static int option_set(const struct option *o, const char *value, const char *fro
         memcpy(base, &value, sizeof(value));
         return 0;
     }
+    case OPT_LENIENT:
+        option_set_lenient(o, value, base, from);
+        return 0;
     case OPT_DURATION:
     case OPT_PERIOD:
         return option_set_duration(o, value, base, from, err);
@@ -450,12 +488,13 @@ int fl_options_parse(int argc, char *const *argv, char *const *env, struct fl_ar
 /* ---- help ---------------------------------------------------------------------------------------------------------- */
 
 #define HELP_COLUMN 30
+#define HELP_WIDTH 70 /* leaves room for the last words */
 
 static void options_help_rows(enum fl_command command, struct fl_buf *b)
 {
     for (size_t i = 0; i < FL_LEN(options); i++) {
         const struct option *o = &options[i];
-        if (!(o->on & (1U << command))) {
+        if (!(o->on & (1U << command)) || (o->on & ON_RARE)) {
             continue;
         }
         size_t start = b->len;
@@ -469,11 +508,30 @@ static void options_help_rows(enum fl_command command, struct fl_buf *b)
     }
 }
 
+static void options_help_rare(enum fl_command command, struct fl_buf *b)
+{
+    size_t line = b->len;
+    fl_buf_text(b, "Also");
+    for (size_t i = 0; i < FL_LEN(options); i++) {
+        const struct option *o = &options[i];
+        if (!(o->on & (1U << command)) || !(o->on & ON_RARE)) {
+            continue;
+        }
+        if (b->len - line + strlen(o->name) > HELP_WIDTH) {
+            line = b->len + 1;
+            fl_buf_text(b, "\n    ");
+        }
+        fl_buf_fmt(b, " --%s", o->name);
+    }
+    fl_buf_text(b, ": controller/app/README.md\n");
+}
+
 void fl_options_help(enum fl_command command, struct fl_buf *b)
 {
     if (command == FL_CMD_HELP || command == FL_CMD_VERSION) {
-        fl_buf_text(b, "fairlead keeps container registries as Kubernetes resources declare.\n\n"
-                       "Usage: fairlead COMMAND [OPTIONS]\n\n");
+        fl_buf_text(b,
+                    "fairlead keeps registries and git mirrors as Kubernetes resources declare.\n\n"
+                    "Usage: fairlead COMMAND [OPTIONS]\n\n");
         for (size_t i = 0; i < FL_LEN(option_commands); i++) {
             fl_buf_fmt(b, "  %-12s %s\n", option_commands[i].name, option_commands[i].doc);
         }
@@ -490,6 +548,9 @@ void fl_options_help(enum fl_command command, struct fl_buf *b)
         }
     }
     options_help_rows(command, b);
+    if (command != FL_CMD_ROTATE_KEY) {
+        options_help_rare(command, b);
+    }
 }
 
 void fl_options_page(struct fl_buf *b)
@@ -504,6 +565,16 @@ void fl_options_page(struct fl_buf *b)
         option_commands_of(o, b);
         fl_buf_fmt(b, " | %s | %s |\n", o->def ? o->def : "", o->doc);
     }
+}
+
+bool fl_options_is_loopback(const char *host)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, host, &v4) == 1) {
+        return (ntohl(v4.s_addr) >> 24) == 127;
+    }
+    return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 int fl_options_address(const char *option, const char *text, struct fl_arena *a,

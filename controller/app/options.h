@@ -26,6 +26,13 @@ struct fl_options {
     const char *ns;
     bool no_leader_elect;
     const char *metrics_listen;
+    const char *web_listen;
+    const char *web_tls_cert, *web_tls_key;
+    bool web_read_only, web_anonymous_read;
+    const char *trusted_proxies;
+    const char *github_webhook_secret_file;
+    const char *mirrors_dir;
+    int64_t mirror_interval_ms;
     const char *log_level, *log_format;
     int64_t grace_ms;
     int64_t backoff_max_ms;
@@ -39,6 +46,8 @@ int fl_options_parse(int argc, char *const *argv, char *const *env, struct fl_ar
 void fl_options_help(enum fl_command command, struct fl_buf *b);
 /* Reference of all options as Markdown. */
 void fl_options_page(struct fl_buf *b);
+/* A numeric address that only this machine reaches. */
+bool fl_options_is_loopback(const char *host);
 /* "127.0.0.1:8443", "[::1]:0" -> host in `a`, port. INVALID names the option. */
 int fl_options_address(const char *option, const char *text, struct fl_arena *a,
                        const char **ret_host, uint16_t *ret_port, struct fl_err *err);

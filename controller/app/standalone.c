@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * `fairlead standalone`: the embedded API with its two doors, and the controllers behind the inner one. */
-#include <arpa/inet.h>
+#include <stdint.h> /* tells __GLIBC__ */
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -27,20 +27,10 @@ struct standalone {
     struct fl_work *work;
 };
 
-static bool standalone_is_loopback(const char *host)
-{
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (inet_pton(AF_INET, host, &v4) == 1) {
-        return (ntohl(v4.s_addr) >> 24) == 127;
-    }
-    return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-}
-
 static int standalone_address(struct standalone *s, struct fl_err *err)
 {
     int x = fl_options_address("listen", s->o->listen, s->arena, &s->host, &s->port, err);
-    if (x == 0 && !standalone_is_loopback(s->host) && !s->o->listen_public) {
+    if (x == 0 && !fl_options_is_loopback(s->host) && !s->o->listen_public) {
         return fl_fail(err, FL_E_INVALID, "Usage",
                        "--listen %s is an address that others can reach, with the power over "
                        "everything declared here: add "

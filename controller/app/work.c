@@ -5,6 +5,7 @@
 
 #include "app/adapters.h"
 #include "app/controllers.h"
+#include "app/web.h"
 #include "base/mem.h"
 #include "wire/httpd.h"
 
@@ -14,6 +15,7 @@ struct fl_work {
     struct fl_remotes *remotes;
     struct fl_engine *engine; /* NULL without controllers */
     struct fl_httpd *httpd;   /* NULL without --metrics-listen */
+    struct fl_webapp *web;    /* NULL without --web-listen */
 };
 
 static void work_answer(struct fl_response *res, int status, const char *type)
@@ -80,8 +82,12 @@ static int work_listen(struct fl_work *w, struct fl_err *err)
     return x;
 }
 
-static void work_start_engine(struct fl_work *w)
+static int work_start_engine(struct fl_work *w, struct fl_err *err)
 {
+    int x = fl_webapp_open(w->conf.options, w->conf.kube, w->conf.clock, w->metrics, &w->web, err);
+    if (x < 0) {
+        return x;
+    }
     char host[256] = "unknown";
     if (gethostname(host, sizeof(host) - 1) < 0) {
         host[0] = '\0';
@@ -93,11 +99,14 @@ static void work_start_engine(struct fl_work *w)
         .ns = w->conf.options->ns,
         .instance = host,
         .backoff_max_ms = w->conf.options->backoff_max_ms,
+        .changed = w->web ? fl_webapp_changed : NULL,
+        .changed_arg = w->web,
     };
     w->remotes = fl_remotes_new(fl_adapters, w->conf.clock);
     w->engine = fl_engine_new(&conf);
     fl_controllers_add(w->engine, w->remotes);
     fl_engine_start(w->engine);
+    return fl_webapp_serve(w->web, w->engine, err);
 }
 
 int fl_work_start(const struct fl_work_conf *conf, struct fl_work **ret, struct fl_err *err)
@@ -106,13 +115,15 @@ int fl_work_start(const struct fl_work_conf *conf, struct fl_work **ret, struct 
     w->conf = *conf;
     w->metrics = fl_metrics_new();
     int x = work_listen(w, err);
-    if (x < 0) {
-        fl_metrics_free(w->metrics);
-        fl_free(w);
-        return x;
+    if (x == 0 && conf->controllers) {
+        x = work_start_engine(w, err);
+    } else if (x == 0 && conf->options->web_listen) {
+        x = fl_fail(err, FL_E_INVALID, "Usage",
+                    "--web-listen shows what controllers do: it cannot go with --no-controllers");
     }
-    if (conf->controllers) {
-        work_start_engine(w);
+    if (x < 0) {
+        fl_work_stop(w, 0);
+        return x;
     }
     *ret = w;
     return 0;
@@ -123,6 +134,7 @@ void fl_work_stop(struct fl_work *w, int64_t grace_ms)
     if (!w) {
         return;
     }
+    fl_webapp_stop(w->web, 0);
     if (w->engine) {
         fl_engine_stop(w->engine, grace_ms);
     }
@@ -133,6 +145,7 @@ void fl_work_stop(struct fl_work *w, int64_t grace_ms)
         fl_engine_free(w->engine);
         fl_remotes_free(w->remotes);
     }
+    fl_webapp_free(w->web);
     fl_metrics_free(w->metrics);
     fl_free(w);
 }

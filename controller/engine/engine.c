@@ -291,8 +291,12 @@ static void wake_owner(struct engine_kind *k, const struct fl_obj *o, bool initi
 static void on_changed(void *self, struct fl_obj *old, struct fl_obj *now, bool initial)
 {
     struct engine_kind *k = self;
+    const struct fl_engine_conf *conf = &k->engine->conf;
     if (k->loop) {
         wake_self(k->loop, old, now, initial);
+    }
+    if (k->loop && conf->changed && !initial) {
+        conf->changed(conf->changed_arg, old, now);
     }
     if (!initial) { /* all are woken by their own first listing */
         wake_referrers(k, old, now);

@@ -50,6 +50,10 @@ struct fl_engine_conf {
     const char *instance;                   /* reportingInstance of events: host name */
     int64_t backoff_min_ms, backoff_max_ms; /* 0: 1 s, 5 min */
     int jitter_percent;                     /* of intervals; -1: none; 0: 5 */
+    /* Told of each change of an object that has a controller, after its first listing; old or now may be NULL. From any thread,
+     * no lock is held, must be quick. NULL: nobody asks. */
+    void (*changed)(void *arg, const struct fl_obj *old, const struct fl_obj *now);
+    void *changed_arg;
 };
 
 struct fl_engine *fl_engine_new(const struct fl_engine_conf *conf);

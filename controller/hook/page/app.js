@@ -298,4 +298,5 @@ $("forget").addEventListener("click", () => {
   showLogin("");
 });
 $("filter").addEventListener("input", render);
+setInterval(() => state && !document.hidden && load(), 60000); // ages
 start();

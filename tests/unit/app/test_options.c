@@ -102,6 +102,37 @@ static void test_options__without_any_the_defaults_stand(void **state)
     assert_null(o.write_kubeconfig);
 }
 
+/* Reference git-and-pipelines.md 4.1: garbage is never "off". */
+static void test_options__r1_to_r6_interval_of_mirrors(void **state)
+{
+    static const struct {
+        const char *name;
+        struct line l;
+        int64_t want_ms;
+    } rows[] = {
+        {"r1 unset", {.args = {"run"}}, 300000},
+        {"r1 empty", {.args = {"run"}, .env = {"FAIRLEAD_MIRROR_INTERVAL="}}, 300000},
+        {"r1 blank", {.args = {"run"}, .env = {"FAIRLEAD_MIRROR_INTERVAL=  "}}, 300000},
+        {"r2 off", {.args = {"run"}, .env = {"FAIRLEAD_MIRROR_INTERVAL=0"}}, 0},
+        {"r3 garbage", {.args = {"run"}, .env = {"FAIRLEAD_MIRROR_INTERVAL=often"}}, 300000},
+        {"r3 garbage by flag", {.args = {"run", "--mirror-interval", "x"}}, 300000},
+        {"r4 blanks around", {.args = {"run"}, .env = {"FAIRLEAD_MIRROR_INTERVAL= 90s "}}, 90000},
+        {"r5 fraction", {.args = {"run", "--mirror-interval=1.5h"}}, 5400000},
+        {"r5 two units", {.args = {"run", "--mirror-interval=1h30m"}}, 5400000},
+        {"r5 no unit", {.args = {"run", "--mirror-interval=60"}}, 300000},
+        {"r5 negative", {.args = {"run", "--mirror-interval=-5m"}}, 300000},
+        {"shorter than a second", {.args = {"run", "--mirror-interval=1ms"}}, 300000},
+    };
+    for (size_t i = 0; i < FL_LEN(rows); i++) {
+        fl_auto(fl_arena) a = fl_arena_new();
+        struct fl_options o = {0};
+        struct fl_err err = FL_ERR_INIT;
+        if (parse(*state, &rows[i].l, a, &o, &err) < 0 || o.mirror_interval_ms != rows[i].want_ms) {
+            fail_msg("%s: %lld %s", rows[i].name, (long long)o.mirror_interval_ms, err.msg);
+        }
+    }
+}
+
 static void test_options__each_command_is_known(void **state)
 {
     static const struct {
@@ -456,6 +487,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options__without_any_the_defaults_stand),
+        cmocka_unit_test(test_options__r1_to_r6_interval_of_mirrors),
         cmocka_unit_test(test_options__each_command_is_known),
         cmocka_unit_test(test_options__a_flag_beats_the_environment_beats_the_file),
         cmocka_unit_test(test_options__switches_take_true_and_false),

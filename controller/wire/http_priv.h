@@ -97,6 +97,7 @@ struct http_xfer {
     struct fl_err err;  /* code != 0: a callback of ours ended it */
     struct fl_buf text; /* of the headers below; wiped */
     struct curl_slist *headers;
+    CURLU *parts; /* of the URL, as long as it is under way */
     struct fl_buf connect_text;
     struct curl_slist connect_node;
     char address[72]; /* last one tried, "10.0.0.1:443" */

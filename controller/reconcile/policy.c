@@ -11,9 +11,9 @@
 #include "reconcile/policy_runs.h"
 
 #define POLICY_HEAD_THREADS 8
-#define POLICY_BATCH_THREADS 2
+#define POLICY_BATCH_THREADS 3
 #define POLICY_BATCH_MIN 8 /* tags of one repository */
-#define POLICY_BATCH_MAX 32
+#define POLICY_BATCH_MAX 16
 #define POLICY_SOON_MS 500
 #define POLICY_PLAN_MAX 200
 
@@ -386,7 +386,7 @@ static void policy_judge_batch(void *arg, size_t i)
     }
 }
 
-/* Leaves VERDICT_UNKNOWN where there are few, and where an answer was not plain. Two at a time, so that both registries have
+/* Leaves VERDICT_UNKNOWN where there are few, and where an answer was not plain. Three at a time, so that both registries have
  * something to do. */
 static void policy_judge_batches(struct policy_view *v)
 {

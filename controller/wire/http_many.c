@@ -11,7 +11,7 @@
 enum {
     MANY_LANES = HTTP_CONNS_KEPT,
     MANY_GATHER_MS = 3, /* an answer waits for others at most so long */
-    MANY_GATHER_OF = 4, /* and at most this part of the time that the oldest call has taken */
+    MANY_GATHER_OF = 8, /* and at most this part of the time that the oldest call has taken */
     MANY_GATHER_MIN = 4 /* fewer in flight: nothing to wait for */
 };
 

@@ -1,0 +1,877 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * GitMirror: lists the remote, and where that is news, brings the objects, lets the guards look,
+ * moves refs and pushes on. The order is that of reference 2.4: nothing moves before its objects
+ * are here. */
+#include "reconcile/mirror.h"
+
+#include <unistd.h>
+
+#include "api/scheme.h"
+#include "base/mem.h"
+#include "reconcile/mirror_priv.h"
+
+#define MIRROR_KEPT "refs/fairlead/"
+#define MIRROR_WORKERS 8
+#define MIRROR_MOVED_MS 2000 /* RemoteMoved: list again */
+#define MIRROR_MOVED_MAX 5
+#define MIRROR_BUSY_MS 5000
+#define MIRROR_BUSY_MAX 60
+#define MIRROR_HELD_MAX 50
+#define MIRROR_PLAN_MAX 200
+
+static const char *const mirror_protocols[] = {"v2", "v0", "dumb", "ssh"};
+
+/* ---- small things ---------------------------------------------------------------------------- */
+
+struct fl_ref_filter mirror_filter(const struct fl_mirror_refs *refs, int64_t max_refs)
+{
+    return (struct fl_ref_filter){.include = refs->include.v,
+                                  .n_include = refs->include.n,
+                                  .exclude = refs->exclude.v,
+                                  .n_exclude = refs->exclude.n,
+                                  .max_refs = max_refs};
+}
+
+const char *mirror_digest(struct mirror_pass *x, const struct fl_git_refs *refs)
+{
+    fl_auto_val(fl_buf) b = FL_BUF_INIT(FL_BUF_ANY);
+    char digest[FL_PASS_DIGEST];
+    mirror_digest_text(&b, refs);
+    fl_pass_digest(fl_buf_slice(&b), digest);
+    return fl_arena_text(x->p->arena, digest);
+}
+
+bool mirror_transient(const struct fl_err *err)
+{
+    return err->code != FL_E_AUTH && err->code != FL_E_INVALID && err->code != FL_E_UNSUPPORTED;
+}
+
+static const char *mirror_trigger(const struct fl_pass *p)
+{
+    static const char *const names[] = {"Interval", "Spec", "Webhook", "Manual"};
+    return names[p->wake.cause];
+}
+
+static bool mirror_applies(const struct mirror_pass *x)
+{
+    return x->spec->common.mode == FL_MODE_APPLY;
+}
+
+static const char *mirror_path(const struct fl_mirrors *ms, const struct fl_pass *p)
+{
+    return fl_arena_fmt(p->arena, "%s/%.*s/%.*s.git", ms->mirrors_dir, FL_STR_ARG(p->obj->ns),
+                        FL_STR_ARG(p->obj->name));
+}
+
+static struct fl_ctx mirror_long(const struct mirror_pass *x)
+{
+    return fl_ctx_timeout(&x->p->ctx, x->spec->common.timeout_ms);
+}
+
+static int64_t mirror_now_s(const struct mirror_pass *x)
+{
+    return fl_clock_wall_ms(x->p->ctx.clock) / 1000;
+}
+
+void mirror_plan_row(struct mirror_pass *x, const char *action, const struct fl_ref_move *m)
+{
+    x->would++;
+    if (x->n_plan < MIRROR_PLAN_MAX) {
+        x->plan = fl_arena_grow(x->p->arena, x->plan, x->n_plan, sizeof(*x->plan));
+        x->plan[x->n_plan++] = (struct fl_mirror_move){action, m->name, m->old, m->new};
+    }
+}
+
+int mirror_open(struct mirror_pass *x, struct fl_err *err)
+{
+    if (x->repo) {
+        return 0;
+    }
+    const struct fl_repo_conf conf = {
+        .path = x->st->path, .sha256 = x->list.sha256, .clock = x->ms->conf.clock};
+    struct fl_ctx ctx = mirror_long(x);
+    return x->ms->adapter->repo->open(&conf, &ctx, &x->repo, err);
+}
+
+int mirror_read(struct mirror_pass *x, struct fl_err *err)
+{
+    if (x->read) {
+        return 0;
+    }
+    int r = mirror_open(x, err);
+    if (r == 0) {
+        r = x->ms->adapter->repo->refs(x->repo, x->p->arena, &x->mine, err);
+    }
+    x->read = r == 0;
+    return r;
+}
+
+/* ---- webhook --------------------------------------------------------------------------------- */
+
+static const struct fl_secret *hook_token(const struct fl_secret_data *s, const char *name,
+                                          struct fl_err *err)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (strcmp(s->v[i].key, "token") == 0 && s->v[i].value.n > 0) {
+            return &s->v[i].value;
+        }
+    }
+    fl_fail(err, FL_E_INVALID, "SecretInvalid",
+            "Secret '%s' (spec.webhook.secretRef) has no key token: put there what the sender "
+            "signs with",
+            name);
+    return NULL;
+}
+
+/* Without a token the mirror has no path of its own, and is woken only by who delivers for all. */
+static void hook_put(struct mirror_pass *x, const struct fl_secret *token)
+{
+    const struct fl_mirror_webhook *hook = x->spec->webhook;
+    const struct fl_mirrors_conf *conf = &x->ms->conf;
+    fl_auto_val(fl_buf) place = FL_BUF_INIT(FL_BUF_ANY);
+    struct fl_git_url url;
+    char path[FL_HOOK_PATH] = "";
+    if (fl_git_url_parse(fl_str_of(x->spec->url), &url, NULL) == 0) {
+        fl_git_url_place(&place, &url);
+    }
+    const struct fl_secret none = {0};
+    const struct fl_hook_route route = {
+        .kind = &fl_kind_git_mirror,
+        .ns = x->p->obj->ns,
+        .name = x->p->obj->name,
+        .type = hook ? (enum fl_hook_type)hook->type : FL_HOOK_GENERIC_HMAC,
+        .secret = token ? token : &none,
+        .place = fl_buf_slice(&place),
+    };
+    conf->hooks_ops->put(conf->hooks, &route, path);
+    x->st->webhook_path = path[0] ? fl_arena_text(x->p->arena, path) : NULL;
+    if (path[0]) {
+        fl_pass_condition(x->p, "WebhookConfigured", true, "Succeeded",
+                          "deliveries of type %s are taken at %s",
+                          fl_webhook_type_names[hook->type], path);
+    } else {
+        fl_pass_condition_drop(x->p, "WebhookConfigured");
+    }
+}
+
+static void mirror_webhook(struct mirror_pass *x)
+{
+    const struct fl_mirror_webhook *hook = x->spec->webhook;
+    const char *name = hook && hook->secret_ref ? hook->secret_ref->name : NULL;
+    char seen[96] = "";
+    if (!x->ms->conf.hooks_ops) {
+        x->st->webhook_path = NULL;
+        fl_pass_condition_drop(x->p, "WebhookConfigured");
+        return;
+    }
+    if (name) {
+        fl_pass_secret_version(x->p, name, seen);
+    }
+    fl_auto_text version = fl_asprintf("%lld %s", (long long)x->p->obj->generation, seen);
+    if (fl_text_eq(version, x->memo->hook_version)) {
+        return;
+    }
+    fl_auto(fl_secret_data) secret = NULL;
+    const struct fl_secret *token = NULL;
+    if (name && mirror_secret(x->p, "spec.webhook.secretRef", name, &secret, &x->also) == 0) {
+        token = hook_token(secret, name, &x->also);
+    }
+    hook_put(x, token);
+    fl_free(x->memo->hook_version); /* what failed is tried again by each pass */
+    x->memo->hook_version = x->also.code == FL_OK ? fl_take(version) : NULL;
+}
+
+/* ---- poll ------------------------------------------------------------------------------------ */
+
+static int mirror_connect(struct mirror_pass *x, struct fl_err *err)
+{
+    struct mirror_link *link = NULL;
+    if (!x->ms->adapter) {
+        return fl_fail(err, FL_E_UNSUPPORTED, "UnsupportedType", "no adapter offers git mirrors");
+    }
+    mirror_link_prune(x);
+    int r = mirror_link(x, "", x->spec->url, x->spec->secret_ref, &link, err);
+    if (r == 0) {
+        x->remote = link->remote;
+    }
+    return r;
+}
+
+static int mirror_poll(struct mirror_pass *x, struct fl_err *err)
+{
+    struct fl_ctx ctx = mirror_long(x);
+    ctx = fl_ctx_timeout(&ctx, MIRROR_LIST_MS);
+    int r = x->ms->adapter->mirror->list(x->remote, &ctx, x->p->arena, &x->filter, &x->list, err);
+    if (r < 0) {
+        return r;
+    }
+    memcpy(x->digest, mirror_digest(x, &x->list.refs), sizeof(x->digest));
+    x->st->protocol = mirror_protocols[x->list.protocol];
+    if (fl_pass_find_condition(x->p, "PollFailed") || !x->st->last_poll_time) {
+        x->st->last_poll_time = fl_pass_now(x->p);
+        fl_pass_condition_drop(x->p, "PollFailed");
+    }
+    return 0;
+}
+
+static struct fl_result mirror_poll_failed(struct mirror_pass *x, const struct fl_err *err)
+{
+    if (err->code == FL_E_CANCELED) {
+        return fl_failed(err);
+    }
+    const char *reason = err->reason[0] ? err->reason : fl_code_name(err->code);
+    const struct fl_condition *was = fl_pass_find_condition(x->p, "PollFailed");
+    if (!was || !fl_text_eq(was->reason, reason)) {
+        x->st->last_poll_time = fl_pass_now(x->p);
+    }
+    fl_pass_condition(x->p, "PollFailed", true, reason, "%s", err->msg);
+    fl_metric_add(x->ms->polls[MIRROR_FAILED], 1);
+    return fl_failed(err);
+}
+
+static bool mirror_lfs_owed(const struct mirror_pass *x)
+{
+    return x->spec->lfs == FL_LFS_FETCH && fl_pass_find_condition(x->p, "LFSIncomplete");
+}
+
+/* The remote is as it was when remote and disk were last compared, and so is what was asked for.
+ * A person who asks has the disk looked at too. */
+static bool mirror_is_known(const struct mirror_pass *x)
+{
+    const struct mirror_memo *m = x->memo;
+    return mirror_applies(x) && m->digest && strcmp(m->digest, x->digest) == 0 &&
+           m->generation == x->p->obj->generation && fl_text_eq(m->approved, x->p->approved) &&
+           mirror_now_s(x) < m->expires_s && x->p->wake.cause != FL_WAKE_REQUEST &&
+           !mirror_lfs_owed(x);
+}
+
+/* ---- fetch ----------------------------------------------------------------------------------- */
+
+static int mirror_fits(struct mirror_pass *x, struct fl_err *err)
+{
+    int64_t max = x->limits->max_repo_mib;
+    int64_t bytes = 0;
+    if (max <= 0) {
+        return 0;
+    }
+    int r = x->ms->adapter->repo->size(x->repo, &bytes, err);
+    if (r == 0 && bytes / (1024 * 1024) >= max) {
+        r = fl_fail(err, FL_E_TOO_BIG, "RepositoryTooBig",
+                    "the repository has reached spec.limits.maxRepoMiB (%lld MiB): nothing more is "
+                    "fetched; raise the limit or narrow spec.refs",
+                    (long long)max);
+    }
+    return r;
+}
+
+/* Who waits for the first clone sees that it is under way; later ones leave Ready alone. */
+static void mirror_say_fetching(struct mirror_pass *x)
+{
+    const struct fl_condition *ready = fl_pass_find_condition(x->p, "Ready");
+    struct fl_err ignored = FL_ERR_INIT; /* the end of the pass tells it again */
+    if (x->st->refs_digest || (ready && !fl_text_eq(ready->status, "Unknown"))) {
+        return;
+    }
+    fl_pass_progress(x->p, "Fetching", "%s is fetched for the first time", x->spec->url);
+    (void)fl_pass_publish(x->p, &ignored);
+}
+
+static int mirror_fetch(struct mirror_pass *x, const struct mirror_plan *plan, struct fl_err *err)
+{
+    if (plan->n_bring == 0) {
+        return 0;
+    }
+    int r = mirror_fits(x, err);
+    if (r < 0) {
+        return r;
+    }
+    mirror_say_fetching(x);
+    const struct fl_fetch_want want = {
+        .v = plan->bring,
+        .n = plan->n_bring,
+        .filter = &x->filter,
+        .url = x->list.url,
+        .max_pack_bytes = x->limits->max_pack_mib * 1024 * 1024,
+        .fsck = x->spec->fsck,
+    };
+    struct fl_fetch_stats stats = {0};
+    struct fl_ctx ctx = mirror_long(x);
+    int64_t from = fl_clock_mono_ms(ctx.clock);
+    r = x->ms->adapter->mirror->fetch(x->remote, &ctx, x->repo, &want, &stats, err);
+    fl_metric_observe_ms(x->ms->fetch_seconds, fl_clock_mono_ms(ctx.clock) - from);
+    fl_metric_add(x->ms->fetches[r == 0 ? MIRROR_CHANGED : MIRROR_FAILED], 1);
+    x->fetched = r == 0;
+    return r;
+}
+
+static int mirror_ask_forced(struct mirror_pass *x, struct mirror_plan *plan, struct fl_err *err)
+{
+    bool updates = false;
+    for (size_t i = 0; i < plan->n_bring && !updates; i++) {
+        updates = plan->bring[i].old != NULL;
+    }
+    struct fl_ctx ctx = mirror_long(x);
+    return updates ? x->ms->adapter->repo->forced(x->repo, &ctx, plan->bring, plan->n_bring, err)
+                   : 0;
+}
+
+/* ---- what was done --------------------------------------------------------------------------- */
+
+static bool mirror_is_ours(const struct fl_ref_move *m)
+{
+    return fl_text_starts(m->name, MIRROR_KEPT);
+}
+
+static void mirror_tell_live(struct mirror_pass *x, const struct fl_ref_move *v, size_t n)
+{
+    const struct fl_mirrors_conf *conf = &x->ms->conf;
+    if (!conf->live_ops) {
+        return;
+    }
+    struct fl_live_change *changes = fl_arena_array(x->p->arena, n + 1, sizeof(*changes));
+    size_t told = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!mirror_is_ours(&v[i])) {
+            changes[told++] = (struct fl_live_change){v[i].name, v[i].old, v[i].new};
+        }
+    }
+    const struct fl_live_event e = {.kind = &fl_kind_git_mirror,
+                                    .ns = x->p->obj->ns,
+                                    .name = x->p->obj->name,
+                                    .trigger = mirror_trigger(x->p),
+                                    .v = changes,
+                                    .n = told};
+    conf->live_ops->refresh(conf->live, &e);
+}
+
+static void mirror_tell_kept(struct mirror_pass *x, const struct fl_ref_move *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (mirror_is_ours(&v[i])) {
+            fl_pass_event(x->p, "Warning", "ForcePushKept",
+                          "a ref was force-pushed; its old commit %.12s is kept as %s", v[i].new,
+                          v[i].name);
+        }
+    }
+}
+
+static void mirror_tell_moves(struct mirror_pass *x, const struct fl_ref_move *v, size_t n,
+                              int64_t began_ms)
+{
+    struct fl_pass *p = x->p;
+    struct fl_mirror_fetch *f = FL_ARENA_NEW(p->arena, struct fl_mirror_fetch);
+    for (size_t i = 0; i < n; i++) {
+        if (mirror_is_ours(&v[i])) {
+            continue;
+        }
+        int64_t *counter = !v[i].new     ? &f->deleted
+                           : !v[i].old   ? &f->created
+                           : v[i].forced ? &f->forced
+                                         : &f->updated;
+        ++*counter;
+        x->moved++;
+    }
+    f->time = fl_pass_now(p);
+    f->trigger = mirror_trigger(p);
+    f->duration_ms = fl_clock_mono_ms(p->ctx.clock) - began_ms;
+    x->st->last_fetch = f;
+    x->st->last_poll_time = f->time;
+    x->st->common.last_run_time = f->time;
+    fl_pass_event(
+        p, "Normal", "RefsUpdated", "%lld refs created, %lld updated, %lld forced, %lld deleted",
+        (long long)f->created, (long long)f->updated, (long long)f->forced, (long long)f->deleted);
+    mirror_tell_kept(x, v, n);
+    mirror_tell_live(x, v, n);
+}
+
+static void mirror_say_held(struct mirror_pass *x, const char *type, int64_t n, const char *what,
+                            const char *why, bool anew)
+{
+    struct fl_pass *p = x->p;
+    if (n == 0) {
+        fl_pass_condition_drop(p, type);
+        return;
+    }
+    const char *text = fl_arena_fmt(
+        p->arena,
+        "%s: %lld %s wait. To let just this happen: kubectl annotate gitmirror -n %.*s %.*s "
+        "%s=%s --overwrite",
+        why, (long long)n, what, FL_STR_ARG(p->obj->ns), FL_STR_ARG(p->obj->name),
+        FL_ANNOTATION_APPROVE, x->st->held->nonce);
+    fl_pass_condition(p, type, true, type, "%s", text);
+    if (anew) {
+        fl_pass_event(p, "Warning", type, "%s", text);
+    }
+}
+
+static void mirror_write_held(struct mirror_pass *x, const struct mirror_plan *plan,
+                              const char *since)
+{
+    struct fl_git_mirror_status *st = x->st;
+    bool anew = !st->held || !fl_text_eq(st->held->nonce, plan->nonce);
+    if (plan->n_held == 0) {
+        st->held = NULL;
+        fl_pass_condition_drop(x->p, "DeletionBlocked");
+        fl_pass_condition_drop(x->p, "ForcePushBlocked");
+        return;
+    }
+    struct fl_mirror_held *h = FL_ARENA_NEW(x->p->arena, struct fl_mirror_held);
+    const char **names = fl_arena_array(x->p->arena, MIRROR_HELD_MAX, sizeof(*names));
+    for (size_t i = 0; i < plan->n_held; i++) {
+        h->deletions += plan->held[i].new ? 0 : 1;
+        h->forced += plan->held[i].forced ? 1 : 0;
+        if (i < MIRROR_HELD_MAX) {
+            names[i] = plan->held[i].name;
+            h->refs.n++;
+        }
+    }
+    h->refs.v = names;
+    h->nonce = fl_arena_text(x->p->arena, plan->nonce);
+    h->since = since;
+    st->held = h;
+    mirror_say_held(x, "DeletionBlocked", h->deletions, "removals", plan->why_held, anew);
+    mirror_say_held(x, "ForcePushBlocked", h->forced, "force pushes", plan->why_held, anew);
+}
+
+/* ---- kept tips, LFS ---- */
+
+static int mirror_tend_kept(struct mirror_pass *x, struct fl_err *err)
+{
+    struct fl_pass *p = x->p;
+    const struct fl_repo_ops *ops = x->ms->adapter->repo;
+    struct fl_git_refs kept = {0};
+    struct fl_ref_move *gone = NULL;
+    int r = ops->kept(x->repo, p->arena, &kept, err);
+    if (r < 0) {
+        return r;
+    }
+    size_t n = mirror_plan_expired(p->arena, &kept, x->guard->kept_for_ms, mirror_now_s(x), &gone,
+                                   &x->memo->expires_s);
+    struct fl_ctx ctx = mirror_long(x);
+    r = n > 0 ? ops->move(x->repo, &ctx, gone, n, NULL, err) : 0;
+    if (r < 0) {
+        return r;
+    }
+    x->st->kept_tips = (int64_t)(kept.n - n);
+    if (x->st->kept_tips > 0) {
+        fl_pass_condition(p, "ForcePushKept", true, "ForcePushKept",
+                          "%lld old commits of force-pushed refs are kept under " MIRROR_KEPT
+                          "kept/",
+                          (long long)x->st->kept_tips);
+    } else {
+        fl_pass_condition_drop(p, "ForcePushKept");
+    }
+    return 0;
+}
+
+static void lfs_failed(struct mirror_pass *x, struct fl_err *err)
+{
+    bool none = fl_text_eq(err->reason, "LFSNotInstalled");
+    struct fl_err shown = FL_ERR_INIT;
+    fl_fail(&shown, err->code, none ? "LFSNotInstalled" : "LFSFailed", "large files (LFS): %s",
+            err->msg);
+    shown.retry_after_ms = err->retry_after_ms;
+    fl_pass_condition(x->p, "LFSIncomplete", true, shown.reason, "%s", shown.msg);
+    if (x->also.code == FL_OK) {
+        x->also = shown;
+    }
+}
+
+/* Looking costs a process: only when something may be another. */
+static void mirror_lfs(struct mirror_pass *x)
+{
+    struct fl_pass *p = x->p;
+    struct fl_ctx ctx = mirror_long(x);
+    struct fl_err err = FL_ERR_INIT;
+    bool news = x->moved > 0 || p->changed;
+    if (x->spec->lfs == FL_LFS_IGNORE) {
+        x->st->lfs = false;
+    } else if (news && x->mine.n > 0 &&
+               x->ms->adapter->repo->uses_lfs(x->repo, &ctx, &x->st->lfs, &err) < 0) {
+        lfs_failed(x, &err);
+        return;
+    }
+    if (!x->st->lfs) {
+        fl_pass_condition_drop(p, "LFSIncomplete");
+        return;
+    }
+    if (x->spec->lfs == FL_LFS_DETECT) {
+        fl_pass_condition(p, "LFSIncomplete", true, "LFSNotFetched",
+                          "the default branch has large files (Git LFS), which are not here: "
+                          "spec.lfs: Fetch fetches them too, Ignore drops this condition");
+        return;
+    }
+    if (!news && !mirror_lfs_owed(x)) {
+        return;
+    }
+    if (x->ms->adapter->mirror->fetch_lfs(x->remote, &ctx, x->repo, &err) < 0) {
+        lfs_failed(x, &err);
+    } else {
+        fl_pass_condition_drop(p, "LFSIncomplete");
+    }
+}
+
+/* ---- compare and act ---- */
+
+/* What would be done, for the other modes. Nothing is made on disk for it. */
+static int mirror_show(struct mirror_pass *x, const struct mirror_consent *consent,
+                       struct fl_err *err)
+{
+    struct mirror_plan plan;
+    if (access(x->st->path, F_OK) != 0) {
+        x->read = true; /* an empty mirror */
+    }
+    int r = mirror_read(x, err);
+    if (r < 0) {
+        return r;
+    }
+    mirror_plan_make(x->p->arena, &x->mine, &x->list.refs, x->spec->prune, x->guard, consent,
+                     &plan);
+    for (size_t i = 0; i < plan.n_held; i++) {
+        mirror_plan_row(x, "Hold", &plan.held[i]);
+    }
+    for (size_t i = 0; i < plan.n_remove; i++) {
+        mirror_plan_row(x, "Delete", &plan.remove[i]);
+    }
+    for (size_t i = 0; i < plan.n_bring; i++) {
+        if (!mirror_plan_is_held(&plan, plan.bring[i].name)) {
+            mirror_plan_row(x, plan.bring[i].old ? "Update" : "Create", &plan.bring[i]);
+        }
+    }
+    return 0;
+}
+
+/* What the disk says, whatever git said. */
+static int mirror_verify(struct mirror_pass *x, const struct mirror_plan *plan, struct fl_err *err)
+{
+    x->read = false;
+    int r = mirror_read(x, err);
+    for (size_t i = 0; i < x->list.refs.n && r == 0; i++) {
+        const struct fl_git_ref *want = &x->list.refs.v[i];
+        const struct fl_git_ref *have = mirror_ref_find(&x->mine, want->name);
+        if (!mirror_plan_is_held(plan, want->name) &&
+            (!have || strcmp(have->oid, want->oid) != 0)) {
+            r = fl_fail(err, FL_E_CONFLICT, "RefMoved", "%s is not what it was just set to",
+                        want->name);
+        }
+    }
+    return r;
+}
+
+static int mirror_move(struct mirror_pass *x, struct mirror_plan *plan,
+                       const struct mirror_consent *consent, int64_t began_ms, struct fl_err *err)
+{
+    struct fl_ref_move *v = NULL;
+    size_t n = 0;
+    const char *head = x->list.refs.head;
+    mirror_plan_moves(x->p->arena, plan, x->guard, mirror_now_s(x), consent, &v, &n);
+    head = head && !fl_text_eq(head, x->mine.head) ? head : NULL;
+    if (n == 0 && !head) {
+        return 0;
+    }
+    struct fl_ctx ctx = mirror_long(x);
+    int r = x->ms->adapter->repo->move(x->repo, &ctx, v, n, head, err);
+    if (r == 0) {
+        r = mirror_verify(x, plan, err);
+    }
+    if (r == 0 && n > 0) {
+        mirror_tell_moves(x, v, n, began_ms);
+    }
+    return r;
+}
+
+/* The refs that both have. */
+static const char *mirror_common_digest(struct mirror_pass *x)
+{
+    struct fl_git_refs both = {.head = x->list.refs.head};
+    both.v = fl_arena_array(x->p->arena, x->list.refs.n + 1, sizeof(*both.v));
+    for (size_t i = 0; i < x->list.refs.n; i++) {
+        const struct fl_git_ref *have = mirror_ref_find(&x->mine, x->list.refs.v[i].name);
+        if (have && strcmp(have->oid, x->list.refs.v[i].oid) == 0) {
+            both.v[both.n++] = *have;
+        }
+    }
+    x->memo->same = both.n == x->list.refs.n && both.n == x->mine.n;
+    return x->memo->same ? fl_arena_text(x->p->arena, x->digest) : mirror_digest(x, &both);
+}
+
+static void mirror_write_refs(struct mirror_pass *x)
+{
+    struct fl_git_mirror_status *st = x->st;
+    st->refs_digest = mirror_common_digest(x);
+    st->ref_count = (int64_t)x->mine.n;
+    st->head = NULL;
+    if (x->mine.head) {
+        const struct fl_git_ref *tip = mirror_ref_find(&x->mine, x->mine.head);
+        st->head = FL_ARENA_NEW(x->p->arena, struct fl_mirror_head);
+        *st->head = (struct fl_mirror_head){x->mine.head, tip ? tip->oid : NULL};
+    }
+}
+
+static void mirror_remember(struct mirror_pass *x)
+{
+    struct mirror_memo *m = x->memo;
+    mirror_memo_doubt(m);
+    fl_free(m->approved);
+    m->digest = fl_strdup(x->digest);
+    m->approved = fl_strdup(x->p->approved);
+    m->generation = x->p->obj->generation;
+    m->moved = m->busy = 0;
+}
+
+static int mirror_act(struct mirror_pass *x, const struct mirror_consent *consent,
+                      struct fl_err *err)
+{
+    struct mirror_plan plan;
+    int64_t began_ms = fl_clock_mono_ms(x->p->ctx.clock);
+    mirror_memo_doubt(x->memo);
+    int r = mirror_read(x, err);
+    if (r < 0) {
+        return r;
+    }
+    mirror_plan_make(x->p->arena, &x->mine, &x->list.refs, x->spec->prune, x->guard, consent,
+                     &plan);
+    r = mirror_fetch(x, &plan, err);
+    if (r == 0) {
+        r = mirror_ask_forced(x, &plan, err);
+    }
+    if (r == 0) {
+        r = mirror_move(x, &plan, consent, began_ms, err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    mirror_write_held(x, &plan, consent->since);
+    mirror_write_refs(x);
+    r = mirror_tend_kept(x, err);
+    if (r == 0) {
+        mirror_lfs(x);
+        mirror_remember(x);
+    }
+    return r;
+}
+
+static int mirror_compare(struct mirror_pass *x, struct fl_err *err)
+{
+    const struct fl_mirror_held *held = x->st->held;
+    const struct mirror_consent consent = {
+        .approved = x->p->approved,
+        .since = held && held->since ? held->since : fl_pass_now(x->p),
+        .sticky = held && held->deletions > 0,
+    };
+    return mirror_applies(x) ? mirror_act(x, &consent, err) : mirror_show(x, &consent, err);
+}
+
+/* ---- outcomes ---- */
+
+static struct fl_result mirror_soon(struct mirror_pass *x, int64_t ms)
+{
+    x->p->deferred = true; /* what was asked for is answered by the pass that gets through */
+    return fl_again_after(ms);
+}
+
+static struct fl_result mirror_fetch_failed(struct mirror_pass *x, struct fl_err *err)
+{
+    struct mirror_memo *m = x->memo;
+    bool moved = err->code == FL_E_CONFLICT;
+    if (err->code == FL_E_CANCELED) {
+        return fl_failed(err);
+    }
+    if (moved && m->moved++ < MIRROR_MOVED_MAX) {
+        return mirror_soon(x, MIRROR_MOVED_MS);
+    }
+    if (err->code == FL_E_EXISTS && m->busy++ < MIRROR_BUSY_MAX) {
+        return mirror_soon(x, MIRROR_BUSY_MS);
+    }
+    if (moved) { /* the engine would repeat it at once */
+        m->moved = 0;
+        err->code = FL_E_UNAVAILABLE;
+    }
+    fl_pass_condition(x->p, "FetchFailed", true,
+                      err->reason[0] ? err->reason : fl_code_name(err->code), "%s", err->msg);
+    return fl_failed(err);
+}
+
+/* Ready is what is wrong first; when it may recover by itself, the engine tries again. */
+static struct fl_result mirror_wrong(struct mirror_pass *x, const char *reason, const char *text)
+{
+    bool also = x->also.code != FL_OK && mirror_transient(&x->also);
+    if (!also && !x->push_again) {
+        fl_pass_not_ready(x->p, reason, "%s", text);
+        return fl_done();
+    }
+    struct fl_err err = also ? x->also : x->pushed;
+    int64_t retry_after_ms = err.retry_after_ms;
+    fl_fail(&err, err.code, reason, "%s", text);
+    err.retry_after_ms = retry_after_ms;
+    return fl_failed(&err);
+}
+
+static void mirror_say_ready(struct mirror_pass *x)
+{
+    size_t targets = x->spec->push.n;
+    const char *pushed =
+        targets > 0 ? fl_arena_fmt(x->p->arena, ", and pushed to %zu targets", targets) : "";
+    if (mirror_applies(x)) {
+        fl_pass_ready(x->p, "Succeeded", "%lld refs of %s are mirrored%s",
+                      (long long)x->st->ref_count, x->spec->url, pushed);
+    } else if (x->would > 0) {
+        fl_pass_ready(x->p, "Planned", "mode %s: %zu moves would be made; status.plan lists them",
+                      fl_mode_names[x->spec->common.mode], x->would);
+    } else {
+        fl_pass_ready(x->p, "Succeeded", "mode %s: nothing would be moved",
+                      fl_mode_names[x->spec->common.mode]);
+    }
+}
+
+static struct fl_result mirror_conclude(struct mirror_pass *x)
+{
+    static const char *const blocks[] = {"DeletionBlocked", "ForcePushBlocked"};
+    for (size_t i = 0; i < FL_LEN(blocks); i++) {
+        const struct fl_condition *c = fl_pass_find_condition(x->p, blocks[i]);
+        if (c) {
+            return mirror_wrong(x, c->type, c->message);
+        }
+    }
+    if (x->also.code != FL_OK) {
+        return fl_failed(&x->also);
+    }
+    if (x->push_wrong > 0) {
+        return mirror_wrong(x, "PushFailed", fl_pass_find_condition(x->p, "PushFailed")->message);
+    }
+    mirror_say_ready(x);
+    return fl_done();
+}
+
+static void mirror_upkeep(struct mirror_pass *x)
+{
+    struct fl_repo_upkeep done = {0};
+    struct fl_err err = FL_ERR_INIT;
+    struct fl_ctx ctx = mirror_long(x);
+    if (x->fetched && x->ms->adapter->repo->upkeep(x->repo, &ctx, &done, &err) < 0 &&
+        err.code != FL_E_CANCELED) {
+        fl_pass_event(x->p, "Warning", "UpkeepFailed", "the repository was not packed: %s",
+                      err.msg);
+    }
+}
+
+static struct fl_result mirror_run(struct mirror_pass *x)
+{
+    struct fl_err err = FL_ERR_INIT;
+    mirror_webhook(x);
+    if (mirror_connect(x, &err) < 0) {
+        return fl_failed(&err);
+    }
+    if (mirror_poll(x, &err) < 0) {
+        return mirror_poll_failed(x, &err);
+    }
+    bool known = mirror_is_known(x);
+    if (known && x->memo->same) {
+        x->mine = x->list.refs;
+        x->read = true;
+    }
+    fl_metric_add(x->ms->polls[known ? MIRROR_SAME : MIRROR_CHANGED], 1);
+    if (!known && mirror_compare(x, &err) < 0) {
+        return mirror_fetch_failed(x, &err);
+    }
+    fl_pass_condition_drop(x->p, "FetchFailed");
+    mirror_push_all(x);
+    mirror_upkeep(x);
+    if (fl_ctx_check(&x->p->ctx, "mirror", &err) < 0) {
+        return fl_failed(&err);
+    }
+    if (!known) {
+        x->st->plan = (struct fl_list){x->plan, x->n_plan};
+    }
+    return mirror_conclude(x);
+}
+
+static struct fl_result mirror_reconcile(void *self, struct fl_pass *p)
+{
+    const struct fl_git_mirror_spec *spec = p->spec;
+    struct mirror_pass x = {
+        .ms = self,
+        .p = p,
+        .spec = spec,
+        .st = p->status,
+        .guard = spec->guard ? spec->guard : &fl_mirror_guard_default,
+        .limits = spec->limits ? spec->limits : &fl_mirror_limits_default,
+        .also = FL_ERR_INIT,
+        .pushed = FL_ERR_INIT,
+    };
+    x.filter = mirror_filter(spec->refs ? spec->refs : &fl_mirror_refs_default, x.limits->max_refs);
+    x.st->path = mirror_path(self, p);
+    mirror_memo_take(&x);
+    struct fl_result res = mirror_run(&x);
+    if (x.repo) {
+        x.ms->adapter->repo->close(x.repo);
+    }
+    mirror_memo_give(&x);
+    return res;
+}
+
+/* ---- the end ---- */
+
+static void mirror_leave(struct fl_mirrors *ms, struct fl_str ns, struct fl_str name)
+{
+    if (ms->conf.hooks_ops) {
+        ms->conf.hooks_ops->drop(ms->conf.hooks, &fl_kind_git_mirror, ns, name);
+    }
+    mirror_memo_drop(ms, ns, name);
+}
+
+static struct fl_result mirror_finalize(void *self, struct fl_pass *p)
+{
+    struct fl_mirrors *ms = self;
+    const struct fl_git_mirror_spec *spec = p->spec;
+    struct fl_err err = FL_ERR_INIT;
+    mirror_leave(ms, p->obj->ns, p->obj->name);
+    if (spec->deletion_policy != FL_MIRROR_DELETE || !ms->adapter) {
+        return fl_done();
+    }
+    if (ms->adapter->repo->remove(mirror_path(ms, p), &err) < 0) {
+        fl_wrap(&err, "the repository could not be removed (deletionPolicy: Orphan leaves it)");
+        return fl_failed(&err);
+    }
+    return fl_done();
+}
+
+static void mirror_forget(void *self, struct fl_str ns, struct fl_str name, struct fl_str uid)
+{
+    (void)uid;
+    mirror_leave(self, ns, name);
+}
+
+static void mirror_refs(const void *any, void (*add)(void *arg, struct fl_ref r), void *arg)
+{
+    const struct fl_git_mirror_spec *spec = any;
+    const struct fl_mirror_push *push = spec->push.v;
+    if (spec->secret_ref) {
+        add(arg, (struct fl_ref){&fl_kind_secret, fl_str_of(spec->secret_ref->name)});
+    }
+    if (spec->webhook && spec->webhook->secret_ref) {
+        add(arg, (struct fl_ref){&fl_kind_secret, fl_str_of(spec->webhook->secret_ref->name)});
+    }
+    for (size_t i = 0; i < spec->push.n; i++) {
+        if (push[i].secret_ref) {
+            add(arg, (struct fl_ref){&fl_kind_secret, fl_str_of(push[i].secret_ref->name)});
+        }
+    }
+}
+
+struct fl_controller fl_mirror_controller(struct fl_mirrors *ms)
+{
+    return (struct fl_controller){
+        .name = "gitmirror",
+        .kind = &fl_kind_git_mirror,
+        .workers = MIRROR_WORKERS,
+        .self = ms,
+        .common = true,
+        .interval_ms = ms->conf.interval_ms,
+        .spread = true,
+        .reconcile = mirror_reconcile,
+        .finalize = mirror_finalize,
+        .refs = mirror_refs,
+        .forget = mirror_forget,
+    };
+}

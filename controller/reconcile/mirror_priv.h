@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The inner side of GitMirror's controller: what mirror.c, mirror_kept.c and mirror_push.c
+ * share. */
+#ifndef FL_RECONCILE_MIRROR_PRIV_H
+#define FL_RECONCILE_MIRROR_PRIV_H
+
+#include "base/lock.h"
+#include "base/map.h"
+#include "reconcile/mirror.h"
+#include "reconcile/mirror_plan.h"
+
+#define MIRROR_LIST_MS 60000 /* one listing, where spec.timeout allows as much */
+
+enum mirror_outcome { MIRROR_CHANGED, MIRROR_SAME, MIRROR_FAILED, MIRROR_OUTCOMES };
+
+struct mirror_link { /* an opened remote */
+    char *name;      /* of the push target; "" = the source */
+    char *version;   /* what it was opened from: generation, version of the Secret */
+    struct fl_remote *remote;
+    char *rejected; /* digest of the moves that the target did not take; NULL = none */
+    int64_t rejected_ms;
+};
+
+/* What this process remembers of a mirror. A pass has it for itself. */
+struct mirror_memo {
+    char *uid;
+    struct mirror_link *links;
+    size_t n_links;
+    char *hook_version; /* what the webhook's route was made from */
+    /* The last comparison of remote and disk that ended well; NULL = none since the start. */
+    char *digest; /* of the remote's list */
+    char *approved;
+    int64_t generation;
+    bool same;         /* the mirror has exactly what the remote has */
+    int64_t expires_s; /* when the next kept tip's time is over */
+    int moved, busy;   /* passes in a row that met RemoteMoved, RepositoryBusy */
+};
+
+struct fl_mirrors {
+    struct fl_mirrors_conf conf;
+    char *mirrors_dir, *run_dir;
+    const struct fl_adapter *adapter; /* NULL: none offers mirrors */
+    struct fl_metric *polls[MIRROR_OUTCOMES], *fetches[MIRROR_OUTCOMES], *pushes[MIRROR_OUTCOMES];
+    struct fl_metric *fetch_seconds;
+    struct fl_lock lock;  /* guards what follows */
+    struct fl_map *memos; /* "ns/name" -> struct mirror_memo; not there while a pass has it */
+};
+
+struct mirror_pass {
+    struct fl_mirrors *ms;
+    struct fl_pass *p;
+    const struct fl_git_mirror_spec *spec;
+    struct fl_git_mirror_status *st;
+    struct mirror_memo *memo;
+    const struct fl_mirror_guard *guard;
+    const struct fl_mirror_limits *limits;
+    struct fl_ref_filter filter;
+    struct fl_remote *remote; /* the source */
+    struct fl_ref_list list;
+    char digest[FL_PASS_DIGEST]; /* of the list */
+    struct fl_repo *repo;        /* NULL: not opened (yet) */
+    struct fl_git_refs mine;     /* what the mirror has; valid if `read` */
+    bool read, fetched;
+    size_t moved; /* refs */
+    size_t would; /* moves that another mode would make */
+    struct fl_mirror_move *plan;
+    size_t n_plan;
+    struct fl_err also; /* what is wrong beside the mirror itself: webhook, LFS; code 0 = nothing */
+    struct fl_err pushed; /* the first target that is not as it should be */
+    size_t push_wrong;    /* how many */
+    bool push_again;      /* one of them may recover by itself */
+};
+
+/* ---- mirror_kept.c: what lives longer than a pass ---- */
+
+void mirror_memo_take(struct mirror_pass *x);
+void mirror_memo_give(struct mirror_pass *x);
+void mirror_memo_drop(struct fl_mirrors *ms, struct fl_str ns, struct fl_str name);
+/* Nothing is taken for granted any more. */
+void mirror_memo_doubt(struct mirror_memo *m);
+/* The remote of the source (name "") or a push target, opened if it is new or something about it
+ * changed. Failures: INVALID "SecretNotFound", those of fl_pass_secret and of the adapter's
+ * open. The link stays until the pass's end. */
+int mirror_link(struct mirror_pass *x, const char *name, const char *url,
+                const struct fl_local_ref *secret, struct mirror_link **ret, struct fl_err *err);
+/* Closes what spec.push does not name any more. */
+void mirror_link_prune(struct mirror_pass *x);
+/* A Secret that is named; not being there is INVALID: its arrival wakes the mirror. */
+int mirror_secret(struct fl_pass *p, const char *field, const char *name,
+                  struct fl_secret_data **ret, struct fl_err *err);
+
+/* ---- mirror.c ---- */
+
+/* Opens the repository, once a pass. */
+int mirror_open(struct mirror_pass *x, struct fl_err *err);
+/* What the mirror has, read once a pass. */
+int mirror_read(struct mirror_pass *x, struct fl_err *err);
+struct fl_ref_filter mirror_filter(const struct fl_mirror_refs *refs, int64_t max_refs);
+void mirror_plan_row(struct mirror_pass *x, const char *action, const struct fl_ref_move *m);
+const char *mirror_digest(struct mirror_pass *x, const struct fl_git_refs *refs);
+bool mirror_transient(const struct fl_err *err);
+
+/* ---- mirror_push.c ---- */
+
+/* Each target on its own; what is wrong is in the status, x->pushed and x->push_wrong. */
+void mirror_push_all(struct mirror_pass *x);
+
+#endif

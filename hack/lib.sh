@@ -43,28 +43,50 @@ fl_kubectl() {
     command -v kubectl || fl_die "there is no kubectl and kubernetes-client brought none"
 }
 
-# A TCP port on 127.0.0.1 that nobody listens on.
+# A TCP port on 127.0.0.1 that nobody listens on, for servers that cannot be asked which one the system gave them. Below
+# those the system gives out. All scripts of a user count on from one number, so that two do not pick the same before either
+# listens.
 fl_free_port() {
-    local port
-    for _ in $(seq 200); do
-        port=$((20000 + RANDOM % 12000))
-        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-            echo "$port"
-            return
-        fi
-    done
-    fl_die "found no free port"
+    local book=${TMPDIR:-/tmp}/fairlead-ports.$UID n
+    (
+        flock 9
+        n=$(cat "$book")
+        [[ "$n" =~ ^[0-9]+$ ]] || n=$((RANDOM % 12000))
+        for _ in $(seq 200); do
+            n=$(((10#$n + 1) % 12000))
+            if ! (exec 3<>"/dev/tcp/127.0.0.1/$((20000 + n))") 2>/dev/null; then
+                echo "$n" >"$book"
+                echo $((20000 + n))
+                exit
+            fi
+        done
+        fl_die "found no free port"
+    ) 9>>"$book"
 }
+
+# How many times longer than on a machine that does nothing else things may take: many build on this one, under a sanitizer.
+FL_PATIENCE=${FL_PATIENCE:-6}
 
 # fl_wait SECONDS WHAT COMMAND...: until the command succeeds.
 fl_wait() {
-    local limit=$1 what=$2 end
+    local limit=$(($1 * FL_PATIENCE)) what=$2 end
     shift 2
     end=$((SECONDS + limit))
     until "$@" >/dev/null 2>&1; do
         [ $SECONDS -lt $end ] || fl_die "gave up after $limit s waiting for $what"
         sleep 0.1
     done
+}
+
+# fl_wait_start PIDFILE WHAT COMMAND...: until the command succeeds, or the process that was to make it so has ended.
+fl_wait_start() {
+    local pid what=$2
+    pid=$(cat "$1")
+    shift 2
+    answers_or_ended() { "$@" || ! kill -0 "$pid"; }
+    fl_wait 30 "$what" answers_or_ended "$@"
+    # Also when somebody else has answered.
+    kill -0 "$pid" 2>/dev/null || fl_die "process $pid has ended, which was to be $what"
 }
 
 # fl_registry DIR NAME PORT [htpasswd]: starts Debian's docker-registry with its storage in DIR/NAME.
@@ -82,27 +104,32 @@ fl_registry() {
     } >"$dir/$name.yml"
     setsid docker-registry serve "$dir/$name.yml" >"$dir/$name.log" 2>&1 &
     echo $! >"$dir/$name.pid"
-    fl_wait 20 "registry $name" fl_answers "http://127.0.0.1:$port/v2/"
+    fl_wait_start "$dir/$name.pid" "registry $name" fl_answers "http://127.0.0.1:$port/v2/"
 }
 
 # True when there is an HTTP answer, whatever it says.
 fl_answers() {
     local code
-    code=$(curl -sk -o /dev/null -m 2 -w '%{http_code}' "$1") && [ "$code" != 000 ]
+    code=$(curl -sk -o /dev/null -m 10 -w '%{http_code}' "$1") && [ "$code" != 000 ]
 }
 
-# fl_end PIDFILE: SIGTERM, then SIGKILL after 10 s.
+# fl_end PIDFILE: SIGTERM, then SIGKILL; comes back when the process is gone.
 fl_end() {
     local file=$1 pid
     [ -f "$file" ] || return 0
     pid=$(cat "$file")
     rm -f "$file"
     kill "$pid" 2>/dev/null || return 0
-    for _ in $(seq 100); do
+    kill -CONT "$pid" 2>/dev/null || return 0
+    for _ in $(seq 300); do
         kill -0 "$pid" 2>/dev/null || return 0
         sleep 0.1
     done
-    kill -9 "$pid" 2>/dev/null || true
+    echo "process $pid did not end within 30 s of SIGTERM: killed" >&2
+    kill -9 "$pid" 2>/dev/null || return 0
+    while kill -0 "$pid" 2>/dev/null; do
+        sleep 0.1
+    done
 }
 
 # fl_blob DIR FILE: adds a file to an OCI layout; prints "sha256:<hex> <size>".

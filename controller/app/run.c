@@ -60,14 +60,19 @@ static int run_lead(struct run *r, struct fl_err *err)
         .options = r->o, .kube = r->kube, .clock = r->clock, .controllers = true};
     int x = 0;
     struct fl_err told = FL_ERR_INIT;
+    bool waiting = false;
     while (x == 0 && !fl_ctx_canceled(&ctx)) {
         bool leader = r->lease == NULL;
         int64_t next_ms = 1000;
         struct fl_err e = FL_ERR_INIT;
-        if (r->lease && fl_lease_try(r->lease, &ctx, &leader, &next_ms, &e) < 0 &&
-            strcmp(e.msg, told.msg) != 0) {
+        int tried = r->lease ? fl_lease_try(r->lease, &ctx, &leader, &next_ms, &e) : 0;
+        if (tried < 0 && strcmp(e.msg, told.msg) != 0) {
             told = e;
             fl_log(FL_LOG_WARN, "Lease " RUN_LEASE, FL_ERR(&e));
+        }
+        if (tried == 0 && !leader && !work && !waiting) {
+            waiting = true;
+            fl_log_msg(FL_LOG_INFO, "waiting: another process holds the Lease " RUN_LEASE);
         }
         if (leader && !work) {
             fl_log_msg(FL_LOG_INFO,

@@ -91,12 +91,13 @@ EOF
     # --- wait, watch, events, explain, discovery
     kn create cm later --from-literal=x=y >/dev/null
     check "wait for a deletion" kn delete cm later --wait=true >/dev/null
-    timeout 20 "$KUBECTL" -n "$ns" get cm -w >"$T/watch" 2>/dev/null &
+    "$KUBECTL" -n "$ns" get cm -w >"$T/watch" 2>/dev/null &
     local watch=$!
+    echo "$watch" >"$T/watch.pid"
     fl_wait 10 "the watch to begin" grep -q NAME "$T/watch"
     kn create cm watched --from-literal=x=y >/dev/null
     fl_wait 10 "a watch to show what comes" grep -q watched "$T/watch"
-    kill "$watch" 2>/dev/null || true
+    fl_end "$T/watch.pid"
     check_has "explain" "$(k explain replicationpolicy.spec.destination.namespace)" "Repository path"
     check_has "api-resources" "$(k api-resources)" replicationexecutions
     check_has "version" "$(k version 2>/dev/null)" "fairlead"
@@ -115,18 +116,18 @@ verbs "$KUBECTL"
 debian=$T/kubectl-debian
 if command -v dpkg-deb >/dev/null && (cd "$T" && apt-get download -qq kubernetes-client >/dev/null 2>&1); then
     dpkg-deb -x "$T"/kubernetes-client_*.deb "$debian"
-    verbs "$debian/usr/bin/kubectl"
+    verbs "$(own_cache kubectl-1.20 "$debian/usr/bin/kubectl")"
 else
     echo "LEFT OUT: Debian's kubectl: the package kubernetes-client could not be downloaded"
 fi
 if [ -n "${FAIRLEAD_TEST_PEERS:-}" ]; then
-    verbs "$("$FL_ROOT/hack/peers" path kubectl)"
+    verbs "$(own_cache kubectl-new "$("$FL_ROOT/hack/peers" path kubectl)")"
 else
     echo "LEFT OUT: the newest kubectl: only with hack/test --peers"
 fi
 
 # --- what the samples promise: they apply to an empty server, twice, and the second time nothing changes
-KUBECTL=$(fl_kubectl)
+KUBECTL=$T/kubectl
 check "samples" k apply -f "$FL_ROOT/manifests/samples/" >/dev/null
 list='jsonpath={range .items[*]}{.kind}/{.metadata.name}={.metadata.resourceVersion} {end}'
 before=$(k get gm,reg,rp,secret -o "$list")

@@ -117,7 +117,7 @@ int git_pkt_next(struct fl_str *rest, enum git_pkt *ret, struct fl_str *line, st
     if (line->n > 0 && line->p[line->n - 1] == '\n') {
         line->n--;
     }
-    if (fl_str_starts(*line, "ERR ")) {
+    if (line->n > 0 && line->p[0] == 'E' && fl_str_starts(*line, "ERR ")) {
         return remote_error((struct fl_str){line->p + 4, line->n - 4}, err);
     }
     return 0;
@@ -160,16 +160,46 @@ static char *text_keep(struct git_gather *g, struct fl_str s)
     return p;
 }
 
-/* The usual patterns, a folder and all beneath it, without the matcher: it is most of what an unchanged list costs. */
-static bool admits(const struct git_gather *g, struct fl_str name)
+static bool plain_char(unsigned char c)
+{
+    /* by code, 64 to a word: '-' and digits; letters and '_' */
+    static const uint64_t low = (uint64_t)0x3ff << 48 | (uint64_t)1 << 45;
+    static const uint64_t high =
+        (uint64_t)0x3ffffff << 1 | (uint64_t)1 << 31 | (uint64_t)0x3ffffff << 33;
+    uint64_t word = c & 0x80 ? 0 : c & 0x40 ? high : low;
+    return word >> (c & 63) & 1;
+}
+
+/* Plain characters with single '/' and '.' between them: such a name keeps git's rules, and nearly all are such. Of others, and
+ * where ".lock" could come, fl_git_ref_check knows. What stands before the tail is checked and ends with '/'. */
+static bool plain_tail(struct fl_str tail)
+{
+    bool plain = false;
+    for (size_t i = 0; i < tail.n; i++) {
+        char c = tail.p[i];
+        bool before = plain;
+        plain = plain_char((unsigned char)c);
+        bool part = before && (c == '/' || (c == '.' && i + 1 < tail.n && tail.p[i + 1] != 'l'));
+        if (!plain && !part) {
+            return false;
+        }
+    }
+    return plain;
+}
+
+/* Valid and asked for. The usual patterns, a folder and all beneath it, go without the matcher: looking at names is most of what an
+ * unchanged list costs. */
+static bool wanted(const struct git_gather *g, struct fl_str name)
 {
     for (size_t i = 0; i < g->n_simple; i++) {
         struct fl_str p = g->simple[i];
         if (name.n > p.n && memcmp(name.p, p.p, p.n) == 0) {
-            return !fl_str_starts(name, "refs/fairlead/");
+            struct fl_str tail = {name.p + p.n, name.n - p.n};
+            bool plain = name.n <= FL_GIT_REF_MAX && plain_tail(tail);
+            return (plain || !fl_git_ref_check(name)) && !fl_str_starts(name, "refs/fairlead/");
         }
     }
-    return fl_ref_filter_admits(g->filter, name);
+    return fl_ref_filter_admits(g->filter, name) && !fl_git_ref_check(name);
 }
 
 static void simple_find(struct git_gather *g)
@@ -179,7 +209,8 @@ static void simple_find(struct git_gather *g)
         struct fl_str p = fl_str_of(f->include[i]);
         bool deep = fl_str_ends(p, "/**");
         p.n -= deep ? 2 : 0;
-        if (deep && fl_glob_literal(p) && g->n_simple < FL_LEN(g->simple)) {
+        if (deep && fl_glob_literal(p) && !fl_git_ref_check((struct fl_str){p.p, p.n - 1}) &&
+            g->n_simple < FL_LEN(g->simple)) {
             g->simple[g->n_simple++] = p;
         }
     }
@@ -199,17 +230,39 @@ void git_gather_init(struct git_gather *g, const struct fl_ref_filter *f, struct
     simple_find(g);
 }
 
+/* Eight digits of lower-case hexadecimal at a time; *ret_set gets bits of digits other than '0'. */
+static bool hex_eight(const char *p, uint64_t *ret_set)
+{
+    static const uint64_t each = 0x0101010101010101U;
+    static const uint64_t top = 0x8080808080808080U;
+    uint64_t x;
+    memcpy(&x, p, sizeof(x));
+    if (x & top) {
+        return false;
+    }
+    /* The top bit of a byte tells whether it reached what was added up to: none runs over into the next. */
+    uint64_t digit = (x + each * (0x80 - '0')) & ~(x + each * (0x80 - '9' - 1));
+    uint64_t letter = (x + each * (0x80 - 'a')) & ~(x + each * (0x80 - 'f' - 1));
+    *ret_set |= x ^ each * '0';
+    return ((digit | letter) & top) == top;
+}
+
 static int oid_check(struct git_gather *g, struct fl_str oid, struct fl_str name,
                      struct fl_err *err)
 {
     if (g->oid_len == 0) {
         g->oid_len = oid.n;
     }
-    if (!fl_git_oid_valid(oid) || oid.n != g->oid_len) {
+    bool valid = oid.n == g->oid_len && (oid.n == 40 || oid.n == 64);
+    uint64_t set = 0;
+    for (size_t i = 0; valid && i < oid.n; i += 8) {
+        valid = hex_eight(oid.p + i, &set);
+    }
+    if (!valid) {
         return git_protocol_error(err, "%.*s has no object id of %zu digits", FL_STR_ARG(name),
                                   g->oid_len);
     }
-    if (fl_git_oid_zero(oid)) {
+    if (!set) {
         return git_protocol_error(err, "%.*s has the object id 0", FL_STR_ARG(name));
     }
     return 0;
@@ -221,12 +274,12 @@ int git_gather_add(struct git_gather *g, struct fl_str oid, struct fl_str name, 
     if (x < 0) {
         return x;
     }
-    if (fl_str_is(name, "HEAD")) {
+    if (name.n == 4 && memcmp(name.p, "HEAD", 4) == 0) {
         x = g->head_seen ? git_protocol_error(err, "HEAD stands there twice") : 0;
         g->head_seen = true;
         return x;
     }
-    if (!admits(g, name) || fl_git_ref_check(name)) {
+    if (!wanted(g, name)) {
         return 0;
     }
     if (g->n == g->room) {

@@ -160,11 +160,14 @@ static int ls_refs_line(struct git_gather *g, struct fl_str line, struct fl_err 
     struct fl_str attributes = line;
     struct fl_str oid;
     struct fl_str name;
-    if (!fl_str_cut(&attributes, ' ', &oid)) {
+    if (line.n > g->oid_len && line.p[g->oid_len] == ' ') { /* the usual line */
+        oid = (struct fl_str){line.p, g->oid_len};
+        attributes = (struct fl_str){line.p + oid.n + 1, line.n - oid.n - 1};
+    } else if (!fl_str_cut(&attributes, ' ', &oid)) {
         return git_protocol_error(err, "a line that is no ref");
     }
     (void)fl_str_cut(&attributes, ' ', &name);
-    bool head = fl_str_is(name, "HEAD");
+    bool head = name.n == 4 && fl_str_is(name, "HEAD");
     while (head && attributes.n) {
         static const char key[] = "symref-target:";
         struct fl_str one;
@@ -173,7 +176,7 @@ static int ls_refs_line(struct git_gather *g, struct fl_str line, struct fl_err 
             git_gather_head(g, (struct fl_str){one.p + strlen(key), one.n - strlen(key)});
         }
     }
-    return fl_str_is(oid, "unborn") ? 0 : git_gather_add(g, oid, name, err);
+    return oid.n == 6 && fl_str_is(oid, "unborn") ? 0 : git_gather_add(g, oid, name, err);
 }
 
 int git_ls_refs_parse(struct fl_str body, const struct git_caps *caps,

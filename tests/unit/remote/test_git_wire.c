@@ -735,6 +735,69 @@ static void test_push__each_ref_gets_its_outcome(void **state)
     rows_verify();
 }
 
+/* One ref goes in: it comes out when git's rules say so, whatever way it was looked at. */
+static size_t taken(struct fl_str oid, struct fl_str name, int *ret_x)
+{
+    fl_auto_val(fl_buf) b = FL_BUF_INIT(FL_BUF_ANY);
+    fl_auto(fl_arena) a = fl_arena_new();
+    struct git_caps caps = {.v2 = true, .ls_refs = true};
+    struct fl_git_refs refs = {0};
+    fl_buf_fmt(&b, "%04zx", oid.n + name.n + 5);
+    fl_buf_str(&b, oid);
+    fl_buf_char(&b, ' ');
+    fl_buf_str(&b, name);
+    fl_buf_text(&b, "0000");
+    *ret_x = git_ls_refs_parse(fl_buf_slice(&b), &caps, &heads_tags, a, &refs, NULL);
+    return refs.n;
+}
+
+static void test_names__the_short_way_agrees_with_the_rules(void **state)
+{
+    (void)state;
+    static const char alphabet[] = "a./l-@{~Z9_";
+    static const char *const more[] = {"a.lock",   "a.lock/b", "a.locks", "lock",    "a.l",
+                                       "a/b.lock", "x.y.z",    "a.b/c.d", "\xc3\xa9"};
+    char name[64] = "refs/heads/";
+    size_t base = strlen(name);
+    size_t n = sizeof(alphabet) - 1;
+    for (size_t code = 0; code < n * n * n * n + FL_LEN(more); code++) {
+        size_t len = 4;
+        for (size_t i = 0, rest = code; i < 4; i++, rest /= n) {
+            name[base + i] = alphabet[rest % n];
+        }
+        if (code >= n * n * n * n) {
+            const char *text = more[code - n * n * n * n];
+            len = strlen(text);
+            memcpy(name + base, text, len);
+        }
+        for (size_t cut = 1; cut <= len; cut += len > 4 ? len - 1 : 1) {
+            struct fl_str s = {name, base + (len > 4 && cut > 1 ? len : cut)};
+            int x = 0;
+            size_t got = taken(FL_STR(A), s, &x);
+            if (x < 0 || got != (fl_git_ref_check(s) ? 0U : 1U)) {
+                fail_msg("%.*s: %zu, %s", FL_STR_ARG(s), got, fl_git_ref_check(s));
+            }
+        }
+    }
+}
+
+static void test_oids__the_short_way_agrees_with_the_rules(void **state)
+{
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        for (size_t at = 0; at < 40; at += 13) {
+            char oid[] = A;
+            oid[at] = (char)c;
+            struct fl_str s = {oid, 40};
+            int x = 0;
+            size_t got = taken(s, FL_STR("refs/heads/a"), &x);
+            if ((got == 1) != fl_git_oid_valid(s)) {
+                fail_msg("byte %d at %zu: %d, %zu", c, at, x, got);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -743,6 +806,8 @@ int main(void)
         cmocka_unit_test(test_caps__answers_of_servers),
         cmocka_unit_test(test_ls_refs_request__says_only_what_was_advertised),
         cmocka_unit_test(test_ls_refs__answers_of_servers),
+        cmocka_unit_test(test_names__the_short_way_agrees_with_the_rules),
+        cmocka_unit_test(test_oids__the_short_way_agrees_with_the_rules),
         cmocka_unit_test(test_v0__answers_of_servers),
         cmocka_unit_test(test_dumb__lines_of_info_refs),
         cmocka_unit_test(test_ls_remote__lines_of_the_program),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The git program: an environment from nothing (reference 2.1, 2.2), secrets in neither argv nor configuration files, the
- * address pinned to what was resolved and allowed, words of git without credentials, its failures mapped. */
+ * The git program: an environment from nothing (reference 2.1, 2.2), secrets in neither argv nor
+ * configuration files, the address pinned to what was resolved and allowed, words of git without
+ * credentials, its failures mapped. */
 #ifndef FL_REMOTE_GIT_COMMAND_H
 #define FL_REMOTE_GIT_COMMAND_H
 
@@ -8,20 +9,25 @@
 #include "remote/git/client.h"
 #include "wire/proc.h"
 
-/* What a command is told; grown in an arena. Key files live in a folder of their own beneath run_dir until release. */
+/* What a command is told; grown in an arena. Key files live in a folder of their own beneath
+ * run_dir until release. */
 struct git_env {
     struct fl_arena *arena;
-    const char **vars; /* NULL-ended */
+    char **vars; /* "NAME=value" */
     size_t n;
-    int n_config;  /* GIT_CONFIG_COUNT */
-    char *key_dir; /* NULL: none was made */
+    int n_config;             /* GIT_CONFIG_COUNT */
+    size_t out_cap;           /* bytes of standard output that are taken; 0: 1 MiB */
+    char *key_dir;            /* NULL: none was made */
+    struct fl_remote *remote; /* of git_env_remote; NULL */
+    struct fl_secret token;   /* the App's, which is in the variables */
 };
 /* For a command on a repository alone; git_dir NULL: none. */
 void git_env_init(struct git_env *e, struct fl_arena *a, const char *git_dir);
 void git_env_set(struct git_env *e, const char *name, const char *value);
 void git_env_config(struct git_env *e, const char *key, const char *value);
-/* With a remote: protocol allowed, credentials, CA, client certificate, ssh command, pinned address. Failures: of resolving
- * (UNAVAILABLE), "AddressNotAllowed", of the App's token, of writing key files. */
+/* With a remote: protocol allowed, credentials, CA, client certificate, ssh command, pinned
+ * address. Failures: of resolving (UNAVAILABLE), "AddressNotAllowed", of the App's token, of
+ * writing key files. */
 int git_env_remote(struct git_env *e, struct fl_remote *r, const char *url,
                    const struct fl_ctx *ctx, struct fl_err *err);
 void git_env_release(struct git_env *e); /* removes the key files; wipes variables with secrets */
@@ -33,8 +39,13 @@ void git_key_dirs_sweep(const char *run_dir);
 int git_run(struct git_env *e, const char *const *argv, struct fl_str input, int keep_fd,
             int64_t file_cap_bytes, const struct fl_ctx *ctx, struct fl_proc_resp *ret,
             struct fl_err *err);
-/* The failure for an exit code and git's words: AUTH, NOT_FOUND, UNAVAILABLE (network, disk), BAD_DATA (fsck), CONFLICT (couldn't
- * find remote ref, lock held, stale old value); `what` begins the message, the last telling line of git ends it. */
+/* git_fail for a command that spoke with the remote: an App's token that was refused is not used
+ * again. */
+int git_fail_remote(struct git_env *e, const struct fl_proc_resp *r, const char *what,
+                    struct fl_err *err);
+/* The failure for an exit code and git's words: AUTH, NOT_FOUND, UNAVAILABLE (network, disk),
+ * BAD_DATA (fsck), CONFLICT (couldn't find remote ref, lock held, stale old value); `what`
+ * begins the message, the last telling line of git ends it. */
 int git_fail(const struct fl_proc_resp *r, const char *what, struct fl_err *err);
 
 /* Slots of the ports (fetch.c, push.c, repo*.c). */

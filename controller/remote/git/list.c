@@ -538,6 +538,7 @@ static int list_ssh(struct list_call *c, struct fl_err *err)
     fl_auto(fl_arena) scratch = fl_arena_new();
     fl_auto_val(git_env) e;
     git_env_init(&e, scratch, NULL);
+    e.out_cap = body_cap(c->filter);
     int x = git_env_remote(&e, c->r, c->r->url_text, &c->ctx, err);
     if (x < 0) {
         return x;
@@ -547,7 +548,7 @@ static int list_ssh(struct list_call *c, struct fl_err *err)
     c->list.requests++;
     x = git_run(&e, argv, (struct fl_str){NULL, 0}, -1, 0, &c->ctx, &r, err);
     if (x == 0 && (r.exit_code != 0 || r.signal != 0)) {
-        x = git_fail(&r, c->r->url_text, err);
+        x = git_fail_remote(&e, &r, c->r->url_text, err);
     }
     x = x < 0 ? x
               : git_ls_remote_parse(fl_buf_slice(&r.out), c->filter, c->arena, &c->list.refs, err);

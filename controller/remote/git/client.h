@@ -30,7 +30,7 @@ struct git_cred {
 };
 /* INVALID "SecretInvalid": names the keys that are missing, unknown together or of the wrong shape, and what is allowed; known_hosts
  * absent: says which line to add and how to get it (ssh-keyscan); a key with a passphrase and no password; App data without
- * provider GitHub and the reverse; credentials over plain http. */
+ * provider GitHub and the reverse; credentials over plain http, unless the conf is insecure (no kind lets a user say so). */
 int git_cred_parse(const struct fl_remote_conf *conf, const struct fl_git_url *url,
                    struct git_cred *ret, struct fl_err *err);
 void git_cred_release(struct git_cred *c);

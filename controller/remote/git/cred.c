@@ -412,7 +412,7 @@ static int forms_check(const struct fl_remote_conf *conf, const struct fl_git_ur
         return wrong(err,
                      "it has the keys of ssh (identity, known_hosts), but the URL is not ssh://");
     }
-    if (url->scheme == FL_GIT_HTTP && (f.n > 0 || find(conf, "tls.key"))) {
+    if (url->scheme == FL_GIT_HTTP && !conf->insecure && (f.n > 0 || find(conf, "tls.key"))) {
         return wrong(err,
                      "the URL is plain http: credentials are not sent where everybody on the way "
                      "can read them; use https or ssh");

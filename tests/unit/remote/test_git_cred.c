@@ -28,7 +28,8 @@ struct row {
     } secret[8];
     enum git_auth auth;
     const char *said; /* part of the message; NULL: valid */
-    bool empty;       /* a Secret without keys; else none at all */
+    bool insecure;
+    bool empty; /* a Secret without keys; else none at all */
 };
 
 static const struct row rows[] = {
@@ -154,6 +155,11 @@ static const struct row rows[] = {
      .provider = NULL,
      .secret = {{"bearerToken", "t"}},
      .said = "the URL is plain http"},
+    {.name = "basic over http, insecure",
+     .url = "http://git.example/a",
+     .secret = {{"username", "u"}, {"password", "p"}},
+     .auth = GIT_AUTH_BASIC,
+     .insecure = true},
     {.name = "client key over http",
      .url = "http://git.example/a",
      .provider = NULL,
@@ -283,6 +289,7 @@ static int parse(const struct row *t, struct git_cred *ret, struct fl_err *err)
     }
     struct fl_remote_conf conf = {.url = t->url,
                                   .provider = t->provider,
+                                  .insecure = t->insecure,
                                   .secret = n || t->empty ? keys : NULL,
                                   .n_secret = n};
     struct fl_git_url url;

@@ -14,6 +14,7 @@
 #define COPY_THREADS_MAX 16
 #define COPY_AWAY_AFTER 3 /* items that found a remote away, and no answer of it between: it is */
 #define COPY_ATTEMPTS_MAX 3
+#define COPY_PARKED_MAX 100 /* jobs that wait for blobs before no more manifests are fetched */
 #define COPY_TICK_MS 500
 
 /* In the order they are taken: what ends work stands before what makes more, so that a large index is walked with few of its
@@ -82,6 +83,7 @@ struct copy_run {
     size_t again_at, n_again;
     size_t active_items;
     size_t running; /* jobs on threads */
+    size_t parked;
     bool over;
     bool away;               /* stop beginning items; `away_err` settles the rest */
     int silent[SIDE_TO + 1]; /* by side: failures to reach it since it last answered */
@@ -102,11 +104,18 @@ static void copy_push(struct copy_run *r, struct copy_job *j)
     fl_cond_signal(&r->work);
 }
 
+/* While one blob is slow, all that need it would be fetched to wait for it. What is parked waits for a job that is running, and
+ * its thread looks here again. */
+static bool copy_holds_back(const struct copy_run *r, int kind)
+{
+    return kind == JOB_MANIFEST && r->parked >= COPY_PARKED_MAX && r->running > 0;
+}
+
 static struct copy_job *copy_pop(struct copy_run *r)
 {
     for (int kind = 0; kind < JOB_KINDS; kind++) {
         struct copy_queue *q = &r->queues[kind];
-        struct copy_job *j = q->head;
+        struct copy_job *j = copy_holds_back(r, kind) ? NULL : q->head;
         if (j) {
             q->head = j->next;
             q->tail = q->head ? q->tail : &q->head;
@@ -133,12 +142,14 @@ static void copy_unpark(struct copy_run *r, struct copy_job **parked)
     while (*parked) {
         struct copy_job *j = *parked;
         *parked = j->next;
+        r->parked--;
         copy_push(r, j);
     }
 }
 
-static void copy_park(struct copy_job **parked, struct copy_job *j)
+static void copy_park(struct copy_run *r, struct copy_job **parked, struct copy_job *j)
 {
+    r->parked++;
     j->next = *parked;
     *parked = j;
 }
@@ -430,11 +441,11 @@ static enum copy_claim copy_claim_blob(struct copy_run *r, struct copy_job *j, c
         return CLAIM_THERE;
     }
     if (p->state == PLACE_BUSY) {
-        copy_park(&p->parked, j);
+        copy_park(r, &p->parked, j);
         return CLAIM_PARKED;
     }
     if (b->uploading) {
-        copy_park(&b->parked, j);
+        copy_park(r, &b->parked, j);
         return CLAIM_PARKED;
     }
     p->state = PLACE_BUSY;

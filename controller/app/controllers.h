@@ -4,7 +4,13 @@
 #define FL_APP_CONTROLLERS_H
 
 #include "reconcile/controllers.h"
+#include "reconcile/mirror.h"
 
-void fl_controllers_add(struct fl_engine *e, struct fl_remotes *rs);
+struct fl_selves { /* what the domains keep between passes */
+    struct fl_remotes *remotes;
+    struct fl_mirrors *mirrors;
+};
+
+void fl_controllers_add(struct fl_engine *e, const struct fl_selves *s);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "app/program.h"
 #include "wire/http.h"
+#include "wire/proc.h"
 
 extern char **environ;
 
@@ -59,6 +60,7 @@ int main(int argc, char **argv)
     main_raise_files();
     fl_program_block_signals();
     fl_http_global_init();
+    fl_proc_global_init();
     switch (o.command) {
     case FL_CMD_STANDALONE:
         return fl_program_standalone(&o);

@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "base/log.h"
 
+#define FL_DATA_DIR "/var/lib/fairlead"
+
 enum fl_command { FL_CMD_HELP, FL_CMD_VERSION, FL_CMD_STANDALONE, FL_CMD_RUN, FL_CMD_ROTATE_KEY };
 
 struct fl_options {

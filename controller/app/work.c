@@ -7,12 +7,16 @@
 #include "app/controllers.h"
 #include "app/web.h"
 #include "base/mem.h"
+#include "hook/receiver.h"
+#include "remote/git/mirror.h"
 #include "wire/httpd.h"
 
 struct fl_work {
     struct fl_work_conf conf;
     struct fl_metrics *metrics;
     struct fl_remotes *remotes;
+    struct fl_mirrors *mirrors;
+    char *mirrors_dir, *run_dir;
     struct fl_engine *engine; /* NULL without controllers */
     struct fl_httpd *httpd;   /* NULL without --metrics-listen */
     struct fl_webapp *web;    /* NULL without --web-listen */
@@ -82,6 +86,39 @@ static int work_listen(struct fl_work *w, struct fl_err *err)
     return x;
 }
 
+/* Absolute: git runs elsewhere. */
+static char *work_mirrors_dir(const struct fl_options *o)
+{
+    char here[4096] = "";
+    const char *dir = o->mirrors_dir;
+    fl_auto_text in_data = fl_asprintf("%s/mirrors", o->data_dir ? o->data_dir : FL_DATA_DIR);
+    dir = dir ? dir : in_data;
+    if (dir[0] == '/' || !getcwd(here, sizeof(here))) {
+        return fl_strdup(dir);
+    }
+    return fl_asprintf("%s/%s", here, dir);
+}
+
+static void work_new_mirrors(struct fl_work *w)
+{
+    w->mirrors_dir = work_mirrors_dir(w->conf.options);
+    w->run_dir = fl_asprintf("%s/.run", w->mirrors_dir); /* no namespace has this name */
+    const struct fl_mirrors_conf conf = {
+        .adapters = fl_adapters,
+        .clock = w->conf.clock,
+        .metrics = w->metrics,
+        .mirrors_dir = w->mirrors_dir,
+        .run_dir = w->run_dir,
+        .hooks = fl_webapp_hooks(w->web),
+        .hooks_ops = w->web ? &fl_hooks_ops : NULL,
+        .live = fl_webapp_live(w->web),
+        .live_ops = w->web ? &fl_live_ops : NULL,
+        .interval_ms = w->conf.options->mirror_interval_ms,
+    };
+    fl_adapter_git_start(w->run_dir);
+    w->mirrors = fl_mirrors_new(&conf);
+}
+
 static int work_start_engine(struct fl_work *w, struct fl_err *err)
 {
     int x = fl_webapp_open(w->conf.options, w->conf.kube, w->conf.clock, w->metrics, &w->web, err);
@@ -103,8 +140,9 @@ static int work_start_engine(struct fl_work *w, struct fl_err *err)
         .changed_arg = w->web,
     };
     w->remotes = fl_remotes_new(fl_adapters, w->conf.clock);
+    work_new_mirrors(w);
     w->engine = fl_engine_new(&conf);
-    fl_controllers_add(w->engine, w->remotes);
+    fl_controllers_add(w->engine, &(struct fl_selves){w->remotes, w->mirrors});
     fl_engine_start(w->engine);
     return fl_webapp_serve(w->web, w->engine, err);
 }
@@ -144,6 +182,9 @@ void fl_work_stop(struct fl_work *w, int64_t grace_ms)
     if (w->engine) {
         fl_engine_free(w->engine);
         fl_remotes_free(w->remotes);
+        fl_mirrors_free(w->mirrors);
+        fl_free(w->mirrors_dir);
+        fl_free(w->run_dir);
     }
     fl_webapp_free(w->web);
     fl_metrics_free(w->metrics);

@@ -20,3 +20,8 @@ const struct fl_adapter fl_adapter_git = {
     .mirror = &mirror_ops,
     .repo = &git_repo_ops,
 };
+
+void fl_adapter_git_start(const char *run_dir)
+{
+    git_key_dirs_sweep(run_dir);
+}

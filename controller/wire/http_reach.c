@@ -415,8 +415,6 @@ int fl_http_resolve(const char *host, uint16_t port, enum fl_http_reach reach,
         freeaddrinfo(found);
     }
     return x == 0 ? 0
-                  : fl_fail(err, FL_E_INVALID, "AddressNotAllowed",
-                            "%s: address %s is not allowed: add it to spec.allowedHosts if it is "
-                            "meant",
+                  : fl_fail(err, FL_E_INVALID, "AddressNotAllowed", "%s: address %s is not allowed",
                             host, text[0] ? text : "(none)");
 }

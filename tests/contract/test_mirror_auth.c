@@ -328,6 +328,49 @@ static void test_app__installation_is_found_by_its_owner(void **state)
     rows_verify();
 }
 
+struct crowd {
+    struct server *s;
+    struct fl_remote *r;
+    int failed;
+};
+
+static void *crowd_main(void *arg)
+{
+    struct crowd *c = arg;
+    struct menv own = c->s->e; /* an arena and an error of its own */
+    own.a = fl_arena_new();
+    for (int i = 0; i < 5; i++) {
+        c->failed += menv_list_of(&own, c->r) != 0;
+    }
+    fl_arena_free(own.a);
+    return NULL;
+}
+
+static void test_app__many_threads_ask_for_one_token(void **state)
+{
+    (void)state;
+    struct server s;
+    server_init(&s);
+    struct fl_remote *second = NULL;
+    open_app(&s, "/x", "githubAppInstallationID", "77", &s.e.r);
+    open_app(&s, "/y", "githubAppInstallationID", "77", &second);
+    struct crowd crowd[6];
+    pthread_t threads[FL_LEN(crowd)];
+    for (size_t i = 0; i < FL_LEN(crowd); i++) {
+        crowd[i] = (struct crowd){&s, i % 2 ? second : s.e.r, 0};
+        fl_thread_start(&threads[i], "crowd", crowd_main, &crowd[i]);
+    }
+    for (size_t i = 0; i < FL_LEN(crowd); i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(crowd[i].failed, 0);
+    }
+    assert_int_equal(asked(&s, "/api/"), 1);
+    assert_int_equal(atomic_load(&s.no_auth), 0);
+    assert_true(fl_peer_connections(s.e.peer) <= FL_LEN(crowd) + 1);
+    fl_adapter_git.close(second);
+    server_release(&s);
+}
+
 int main(void)
 {
     fl_http_global_init();
@@ -335,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_credentials__are_sent_at_once),
         cmocka_unit_test(test_trust__another_ca_is_another_client),
         cmocka_unit_test(test_app__token_is_shared_and_renewed_five_minutes_early),
+        cmocka_unit_test(test_app__many_threads_ask_for_one_token),
         cmocka_unit_test(test_app__refused_token_is_dropped_once),
         cmocka_unit_test(test_app__without_a_token_git_is_not_asked),
         cmocka_unit_test(test_app__installation_is_found_by_its_owner),

@@ -530,6 +530,30 @@ static int list_upload_pack(struct list_call *c, struct fl_err *err)
     return surprise == TRY_V0 ? ask_advert(c, false, &v2, err) : learn(c, err);
 }
 
+/* The parsers do not know whose answer they read, and the client not who may allow an address. */
+static void words_add(const struct list_call *c, struct fl_err *err)
+{
+    static const char *const parsed[] = {"ProtocolError", "ProtocolEmpty", "RemoteError",
+                                         "ObjectFormat"};
+    struct fl_err was = err ? *err : (struct fl_err)FL_ERR_INIT;
+    if (fl_text_eq(was.reason, "AddressNotAllowed")) {
+        (void)fl_fail(err, was.code, was.reason,
+                      "%s: a private address must be named in spec.allowedHosts; a link-local one "
+                      "is never allowed",
+                      was.msg);
+    }
+    for (size_t i = 0; i < FL_LEN(parsed); i++) {
+        if (!fl_text_eq(was.reason, parsed[i])) {
+            continue;
+        }
+        const char *reason = was.code == FL_E_NOT_FOUND ? "RepositoryNotFound"
+                             : was.code == FL_E_AUTH    ? "AuthenticationFailed"
+                                                        : was.reason;
+        (void)fl_fail_http(err, was.code, was.http_status, was.retry_after_ms, reason, "%s: %s",
+                           base_url(c), was.msg);
+    }
+}
+
 /* ---- ssh ------------------------------------------------------------------------------------------------------- */
 
 static int list_ssh(struct list_call *c, struct fl_err *err)
@@ -541,6 +565,7 @@ static int list_ssh(struct list_call *c, struct fl_err *err)
     e.out_cap = body_cap(c->filter);
     int x = git_env_remote(&e, c->r, c->r->url_text, &c->ctx, err);
     if (x < 0) {
+        words_add(c, err);
         return x;
     }
     fl_auto_val(fl_proc_resp) r;
@@ -565,25 +590,6 @@ static bool forgets(int x)
 {
     return x < 0 && x != FL_E_UNAVAILABLE && x != FL_E_TIMEOUT && x != FL_E_CANCELED &&
            x != FL_E_LIMITED;
-}
-
-/* The parsers do not know whose answer they read. */
-static void words_add(const struct list_call *c, struct fl_err *err)
-{
-    static const char *const parsed[] = {"ProtocolError", "ProtocolEmpty", "RemoteError",
-                                         "ObjectFormat"};
-    for (size_t i = 0; err && i < FL_LEN(parsed); i++) {
-        if (!fl_text_eq(err->reason, parsed[i])) {
-            continue;
-        }
-        struct fl_err was = *err;
-        const char *reason = was.code == FL_E_NOT_FOUND ? "RepositoryNotFound"
-                             : was.code == FL_E_AUTH    ? "AuthenticationFailed"
-                                                        : was.reason;
-        (void)fl_fail_http(err, was.code, was.http_status, was.retry_after_ms, reason, "%s: %s",
-                           base_url(c), was.msg);
-        return;
-    }
 }
 
 static int list_http(struct list_call *c, struct fl_err *err)

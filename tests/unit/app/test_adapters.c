@@ -9,6 +9,7 @@
 #include "api/v1alpha1/registry.h"
 #include "app/adapters.h"
 #include "base/str.h"
+#include "port/mirror.h"
 #include "port/registry.h"
 
 static void test_adapters__names_are_sorted_and_unique(void **state)
@@ -55,38 +56,60 @@ static void test_adapters__those_with_registries_are_the_types_of_a_registry(voi
     assert_int_equal(offered, types);
 }
 
-#define SLOT(m)                                                                                    \
+struct slot {
+    const char *name;
+    size_t at;
+};
+#define SLOT(T, m)                                                                                 \
     {                                                                                              \
-#m, offsetof(struct fl_registry_ops, m)                                                    \
+#m, offsetof(struct T, m)                                                                  \
     }
+#define REGISTRY(m) SLOT(fl_registry_ops, m)
+#define MIRROR(m) SLOT(fl_mirror_ops, m)
+#define REPO(m) SLOT(fl_repo_ops, m)
+
+/* size: of the port's struct: a slot that the table does not name would go unseen. */
+static void check_port(const char *adapter, const char *port, const void *ops, size_t size,
+                       const struct slot *slots, size_t n)
+{
+    void (*slot)(void);
+
+    assert_int_equal(size, n * sizeof(slot));
+    for (size_t k = 0; ops && k < n; k++) {
+        memcpy(&slot, (const char *)ops + slots[k].at, sizeof(slot));
+        if (!slot) {
+            fail_msg("%s: %s.%s is missing", adapter, port, slots[k].name);
+        }
+    }
+}
 
 static void test_adapters__ports_are_complete(void **state)
 {
-    static const struct {
-        const char *name;
-        size_t at;
-    } slots[] = {
-        SLOT(probe),        SLOT(list_repositories), SLOT(list_tags), SLOT(head_manifest),
-        SLOT(get_manifest), SLOT(put_manifest),      SLOT(open_blob), SLOT(push_blob),
-        SLOT(close_blob),   SLOT(head_tags),
+    static const struct slot registry[] = {
+        REGISTRY(probe),        REGISTRY(list_repositories), REGISTRY(list_tags),
+        REGISTRY(get_manifest), REGISTRY(head_manifest),     REGISTRY(put_manifest),
+        REGISTRY(open_blob),    REGISTRY(push_blob),         REGISTRY(close_blob),
+        REGISTRY(head_tags),
     };
-    void (*slot)(void);
+    static const struct slot mirror[] = {
+        MIRROR(list), MIRROR(fetch), MIRROR(list_target), MIRROR(push), MIRROR(fetch_lfs),
+    };
+    static const struct slot repo[] = {
+        REPO(open), REPO(close),  REPO(refs), REPO(kept),     REPO(forced),
+        REPO(move), REPO(upkeep), REPO(size), REPO(uses_lfs), REPO(remove),
+    };
 
     (void)state;
-    /* A slot that the table does not name would go unseen. */
-    assert_int_equal(sizeof(struct fl_registry_ops), FL_LEN(slots) * sizeof(slot));
     for (size_t i = 0; fl_adapters[i]; i++) {
         const struct fl_adapter *a = fl_adapters[i];
 
-        if (!a->open || !a->close || !a->registry) {
-            fail_msg("%s: open, close or all ports are missing", a->name);
+        if (!a->open || !a->close || (!a->registry && !a->mirror) || !a->mirror != !a->repo) {
+            fail_msg("%s: open, close or all ports are missing, or half of a mirror", a->name);
         }
-        for (size_t k = 0; k < FL_LEN(slots); k++) {
-            memcpy(&slot, (const char *)a->registry + slots[k].at, sizeof(slot));
-            if (!slot) {
-                fail_msg("%s: registry.%s is missing", a->name, slots[k].name);
-            }
-        }
+        check_port(a->name, "registry", a->registry, sizeof(*a->registry), registry,
+                   FL_LEN(registry));
+        check_port(a->name, "mirror", a->mirror, sizeof(*a->mirror), mirror, FL_LEN(mirror));
+        check_port(a->name, "repo", a->repo, sizeof(*a->repo), repo, FL_LEN(repo));
     }
 }
 

@@ -166,6 +166,14 @@ static void cut_off(struct engine_loop *l, struct fl_str key)
     }
 }
 
+/* A request that came while nobody looked; compared as both are written. */
+static bool is_asked(const struct fl_obj *o)
+{
+    struct fl_str asked =
+        fl_scan_get(fl_scan_path(o->text, "metadata.annotations"), FL_STR(FL_ANNOTATION_REQUESTED));
+    return asked.n > 0 && !fl_str_eq(asked, fl_scan_path(o->text, "status.lastHandledRequest"));
+}
+
 /* How long the first pass after a start waits. What may have changed meanwhile does not. */
 static int64_t spread_ms(const struct engine_loop *l, const struct fl_obj *o)
 {
@@ -173,7 +181,8 @@ static int64_t spread_ms(const struct engine_loop *l, const struct fl_obj *o)
     int64_t interval = -1;
     struct fl_str text = {0};
     (void)fl_scan_i64(fl_scan_path(o->text, "status.observedGeneration"), &observed);
-    if (!l->ctl.spread || o->ready != 1 || o->deleting || observed != o->generation) {
+    if (!l->ctl.spread || o->ready != 1 || o->deleting || observed != o->generation ||
+        is_asked(o)) {
         return 0;
     }
     if (fl_scan_plain(fl_scan_path(o->text, "spec.interval"), &text)) {

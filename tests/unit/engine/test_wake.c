@@ -382,18 +382,21 @@ static void test_wake__r8_first_passes_after_a_start_are_spread(void **state)
     make(g, "fresh", "");
     assert_int_equal(fake_api_call(g->api, "PATCH", NS "/m0", "{\"spec\":{\"timeout\":\"3m\"}}"),
                      200);
+    assert_int_equal(fake_api_call(g->api, "PATCH", NS "/m1",
+                                   "{\"metadata\":{\"annotations\":"
+                                   "{\"fairlead.dev/requested-at\":\"x\"}}}"),
+                     200);
     rig_start(g, c);
-    passes(g, N + 2); /* what changed while nobody looked */
-    expect_wake(g, FL_WAKE_CHANGE, "");
+    passes(g, N + 3); /* what changed while nobody looked */
     int64_t next = fl_queue_next_ms(queue_of(g));
     assert_true(next > 0 && next < MINUTE_MS);
     fl_clock_advance(g->clock, MINUTE_MS);
-    wait_for(g, &g->passes, N + 2 + N / 2 - 1);
+    wait_for(g, &g->passes, N + 3 + N / 2 - 2);
     settle(g);
     int after_one = read_int(g, &g->passes);
-    assert_true(after_one < N + 2 + N - 1); /* not all: some have a longer interval */
+    assert_true(after_one < N + 3 + N - 2); /* not all: some have a longer interval */
     fl_clock_advance(g->clock, MINUTE_MS);
-    wait_for(g, &g->passes, N + 2 + N - 1);
+    wait_for(g, &g->passes, N + 3 + N - 2);
     expect_wake(g, FL_WAKE_CHANGE, "");
 }
 

@@ -4,8 +4,6 @@
  * are here. */
 #include "reconcile/mirror.h"
 
-#include <unistd.h>
-
 #include "api/scheme.h"
 #include "base/mem.h"
 #include "reconcile/mirror_priv.h"
@@ -518,9 +516,7 @@ static int mirror_show(struct mirror_pass *x, const struct mirror_consent *conse
                        struct fl_err *err)
 {
     struct mirror_plan plan;
-    if (access(x->st->path, F_OK) != 0) {
-        x->read = true; /* an empty mirror */
-    }
+    x->read = !x->st->refs_digest; /* there is none yet, and opening would make it */
     int r = mirror_read(x, err);
     if (r < 0) {
         return r;

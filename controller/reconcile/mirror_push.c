@@ -50,14 +50,6 @@ static int push_compare(struct push *u, struct fl_err *err)
     }
     u->want = push_want(x, &f);
     mirror_plan_push(x->p->arena, &u->want, &u->have.refs, t->prune, &u->v, &u->n);
-    if (u->want.n == 0 && u->n > 0) {
-        /* An empty mirror is a new one, or one whose emptying somebody has approved for here,
-         * not for there. */
-        return fl_fail(err, FL_E_INVALID, "NothingToPush",
-                       "the mirror has none of the refs that are meant, and all %zu at the target "
-                       "would go: remove them there, or set prune to false",
-                       u->n);
-    }
     return 0;
 }
 
@@ -175,7 +167,7 @@ static int push_do(struct push *u, struct fl_err *err)
 static void push_show(struct push *u)
 {
     for (size_t i = 0; i < u->n; i++) {
-        mirror_plan_row(u->x, "Push", &u->v[i]);
+        mirror_plan_row(u->x, u->want.n > 0 ? "Push" : "Hold", &u->v[i]);
     }
 }
 
@@ -196,6 +188,13 @@ static int push_one(struct push *u, struct fl_err *err)
     if (u->x->spec->common.mode != FL_MODE_APPLY) {
         push_show(u);
         return 0;
+    }
+    if (u->want.n == 0) {
+        /* An empty mirror is a new one, or one whose emptying was approved for here, not there. */
+        return fl_fail(err, FL_E_INVALID, "NothingToPush",
+                       "the mirror has none of the refs that are meant, and all %zu at the target "
+                       "would go: remove them there, or set prune to false",
+                       u->n);
     }
     if (push_is_hopeless(u, push_digest(u))) {
         return 0;

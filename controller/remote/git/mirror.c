@@ -2,6 +2,10 @@
  * The adapter's table. */
 #include "remote/git/mirror.h"
 
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/mem.h"
 #include "remote/git/client.h"
 #include "remote/git/command.h"
 
@@ -21,7 +25,16 @@ const struct fl_adapter fl_adapter_git = {
     .repo = &git_repo_ops,
 };
 
+/* What cannot be made now is told by the first command that needs it. */
 void fl_adapter_git_start(const char *run_dir)
 {
+    fl_auto_text path = fl_strdup(run_dir);
+
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        (void)mkdir(path, 0755);
+        *slash = '/';
+    }
+    (void)mkdir(run_dir, 0700);
     git_key_dirs_sweep(run_dir);
 }

@@ -8,7 +8,8 @@
 
 extern const struct fl_adapter fl_adapter_git;
 
-/* Removes the key files that a crashed predecessor left in run_dir. At start, before any command. */
+/* Makes run_dir, which is to be private, and removes the key files that a crashed predecessor left there. At start, before any
+ * command. */
 void fl_adapter_git_start(const char *run_dir);
 
 #endif

@@ -185,7 +185,7 @@ static void fold(struct fl_buf *b, struct fl_str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
-        fl_buf_char(b, c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c);
+        fl_buf_char(b, (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c));
     }
 }
 

@@ -87,7 +87,7 @@ void fl_base64url_add(struct fl_buf *b, const void *p, size_t n)
     }
     for (; at < b->len; at++) {
         char c = b->data[at];
-        b->data[at] = c == '+' ? '-' : c == '/' ? '_' : c;
+        b->data[at] = (char)(c == '+' ? '-' : c == '/' ? '_' : c);
     }
 }
 

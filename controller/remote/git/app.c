@@ -197,30 +197,41 @@ static int64_t app_limited_ms(struct git_app *a, const struct fl_http_resp *r,
     return left < 1000 ? 1000 : left > 3600000 ? 3600000 : left;
 }
 
+static struct fl_str app_said(const struct fl_json *j, const char *otherwise)
+{
+    struct fl_str said;
+    if (!fl_json_as_str(fl_json_get(j, "message"), &said) || said.n == 0) {
+        return fl_str_of(otherwise);
+    }
+    said.n = said.n > 200 ? 200 : said.n;
+    return said;
+}
+
+static bool app_refused(int status)
+{
+    return status == 401 || status == 403 || status == 404 || status == 422;
+}
+
 static int app_fail(struct git_app *a, const struct fl_http_resp *r, const struct fl_ctx *ctx,
                     struct fl_err *err)
 {
     fl_auto(fl_json) j = NULL;
-    struct fl_str said = {NULL, 0};
-    if (fl_json_parse(fl_buf_slice(&r->body), APP_BODY_MAX, &j, NULL) == 0) {
-        (void)fl_json_as_str(fl_json_get(j, "message"), &said);
-    }
-    said.n = said.n > 200 ? 200 : said.n;
+    (void)fl_json_parse(fl_buf_slice(&r->body), APP_BODY_MAX, &j, NULL);
     int64_t limited_ms = app_limited_ms(a, r, ctx);
     if (limited_ms >= 0) {
         return fl_fail_http(err, FL_E_LIMITED, r->status, limited_ms, "TooManyRequests",
                             "GitHub App %s: %.*s (HTTP %d)", a->id,
-                            FL_STR_ARG(said.n ? said : FL_STR("too many requests")), r->status);
+                            FL_STR_ARG(app_said(j, "too many requests")), r->status);
     }
-    if (r->status == 401 || r->status == 403 || r->status == 404 || r->status == 422) {
+    if (app_refused(r->status)) {
         return fl_fail_http(
             err, FL_E_AUTH, r->status, -1, "AppRejected",
             "GitHub App %s, installation of %s: %.*s (HTTP %d): check the App's id, its key and "
             "where it is installed",
-            a->id, a->owner ? a->owner : a->installation,
-            FL_STR_ARG(said.n ? said : FL_STR("refused")), r->status);
+            a->id, a->owner ? a->owner : a->installation, FL_STR_ARG(app_said(j, "refused")),
+            r->status);
     }
-    return fl_http_fail(r, ctx, "GitHub App's token", said, err);
+    return fl_http_fail(r, ctx, "GitHub App's token", app_said(j, ""), err);
 }
 
 /* The installation of an owner: an organisation, else a user. */

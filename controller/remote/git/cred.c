@@ -77,7 +77,7 @@ static int word(const struct fl_remote_key *k, struct fl_str *ret, struct fl_err
 
 static int word_secret(const struct fl_remote_key *k, struct fl_secret *ret, struct fl_err *err)
 {
-    struct fl_str s;
+    struct fl_str s = {NULL, 0};
     int x = word(k, &s, err);
     if (x == 0) {
         fl_secret_set(ret, s);
@@ -228,7 +228,7 @@ static int take_ssh(const struct fl_remote_conf *conf, const struct fl_git_url *
 
 static int app_number(const struct fl_remote_key *k, char **ret, struct fl_err *err)
 {
-    struct fl_str s;
+    struct fl_str s = {NULL, 0};
     uint64_t n = 0;
     int x = word(k, &s, err);
     if (x == 0 && (!fl_num_u64(s, &n) || n == 0)) {
@@ -243,7 +243,7 @@ static int app_number(const struct fl_remote_key *k, char **ret, struct fl_err *
 /* A login: letters, digits and '-'; it becomes part of a path. */
 static int app_owner(const struct fl_remote_key *k, char **ret, struct fl_err *err)
 {
-    struct fl_str s;
+    struct fl_str s = {NULL, 0};
     int x = word(k, &s, err);
     for (size_t i = 0; x == 0 && i < s.n; i++) {
         char c = s.p[i];
@@ -271,7 +271,7 @@ static int app_base(const struct fl_remote_key *k, const struct fl_git_url *url,
                                                 (unsigned)url->port);
         return 0;
     }
-    struct fl_str s;
+    struct fl_str s = {NULL, 0};
     int x = word(k, &s, err);
     if (x < 0) {
         return x;

@@ -125,7 +125,7 @@ static void host_key(const struct fl_url *at, struct fl_buf *b)
 {
     for (size_t i = 0; i < at->host.n; i++) {
         char c = at->host.p[i];
-        fl_buf_char(b, c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c);
+        fl_buf_char(b, (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c));
     }
     fl_buf_fmt(b, ":%u", (unsigned)at->port);
 }

@@ -29,13 +29,20 @@ int git_protocol_empty(struct fl_err *err)
     return fl_fail(err, FL_E_BAD_DATA, "ProtocolEmpty", "git protocol: the answer is empty");
 }
 
+static char lower(char c)
+{
+    return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
 static bool said_has(struct fl_str s, const char *const *words, size_t n)
 {
     char text[SAID_MAX + 1];
     size_t len = s.n < SAID_MAX ? s.n : SAID_MAX;
     for (size_t i = 0; i < len; i++) {
-        char c = s.p[i];
-        text[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c ? c : ' ';
+        text[i] = lower(s.p[i]);
+        if (text[i] == '\0') {
+            text[i] = ' ';
+        }
     }
     text[len] = '\0';
     for (size_t i = 0; i < n; i++) {

@@ -26,7 +26,7 @@ static int next_line(struct fl_str *rest, bool *ret_end, struct fl_str *line, st
 static int preamble(struct fl_str *rest, const char *service, bool *ret, struct fl_err *err)
 {
     struct fl_str at = *rest;
-    struct fl_str line;
+    struct fl_str line = {NULL, 0};
     bool end = false;
     int x = next_line(&at, &end, &line, err);
     *ret = x == 0 && !end && fl_str_starts(line, "# service=");
@@ -86,7 +86,7 @@ int git_caps_parse(struct fl_str body, struct git_caps *ret, bool *ret_v0, struc
     }
     bool announced;
     bool end = false;
-    struct fl_str line;
+    struct fl_str line = {NULL, 0};
     int x = preamble(&body, "git-upload-pack", &announced, err);
     if (x == 0) {
         x = next_line(&body, &end, &line, err);
@@ -189,7 +189,7 @@ int git_ls_refs_parse(struct fl_str body, const struct git_caps *caps,
     struct git_gather g;
     git_gather_init(&g, f, a, body.n, caps->sha256 ? 64 : 40);
     for (;;) {
-        struct fl_str line;
+        struct fl_str line = {NULL, 0};
         bool end = false;
         int x = next_line(&body, &end, &line, err);
         if (x == 0 && end) {
@@ -273,7 +273,7 @@ int git_v0_parse(struct fl_str body, const char *service, const struct fl_ref_fi
     bool first = true;
     bool version = true; /* may still come */
     while (x == 0) {
-        struct fl_str line;
+        struct fl_str line = {NULL, 0};
         bool end = false;
         x = next_line(&body, &end, &line, err);
         if (x == 0 && end) {

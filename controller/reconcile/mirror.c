@@ -8,13 +8,11 @@
 #include "base/mem.h"
 #include "reconcile/mirror_priv.h"
 
-#define MIRROR_KEPT "refs/fairlead/"
 #define MIRROR_WORKERS 8
 #define MIRROR_MOVED_MS 2000 /* RemoteMoved: list again */
 #define MIRROR_MOVED_MAX 5
 #define MIRROR_BUSY_MS 5000
 #define MIRROR_BUSY_MAX 60
-#define MIRROR_HELD_MAX 50
 #define MIRROR_PLAN_MAX 200
 
 static const char *const mirror_protocols[] = {"v2", "v0", "dumb", "ssh"};
@@ -44,7 +42,7 @@ bool mirror_transient(const struct fl_err *err)
     return err->code != FL_E_AUTH && err->code != FL_E_INVALID && err->code != FL_E_UNSUPPORTED;
 }
 
-static const char *mirror_trigger(const struct fl_pass *p)
+const char *mirror_trigger(const struct fl_pass *p)
 {
     static const char *const names[] = {"Interval", "Spec", "Webhook", "Manual"};
     return names[p->wake.cause];
@@ -61,12 +59,12 @@ static const char *mirror_path(const struct fl_mirrors *ms, const struct fl_pass
                         FL_STR_ARG(p->obj->name));
 }
 
-static struct fl_ctx mirror_long(const struct mirror_pass *x)
+struct fl_ctx mirror_long(const struct mirror_pass *x)
 {
     return fl_ctx_timeout(&x->p->ctx, x->spec->common.timeout_ms);
 }
 
-static int64_t mirror_now_s(const struct mirror_pass *x)
+int64_t mirror_now_s(const struct mirror_pass *x)
 {
     return fl_clock_wall_ms(x->p->ctx.clock) / 1000;
 }
@@ -102,81 +100,6 @@ int mirror_read(struct mirror_pass *x, struct fl_err *err)
     }
     x->read = r == 0;
     return r;
-}
-
-/* ---- webhook --------------------------------------------------------------------------------- */
-
-static const struct fl_secret *hook_token(const struct fl_secret_data *s, const char *name,
-                                          struct fl_err *err)
-{
-    for (size_t i = 0; i < s->n; i++) {
-        if (strcmp(s->v[i].key, "token") == 0 && s->v[i].value.n > 0) {
-            return &s->v[i].value;
-        }
-    }
-    fl_fail(err, FL_E_INVALID, "SecretInvalid",
-            "Secret '%s' (spec.webhook.secretRef) has no key token: put there what the sender "
-            "signs with",
-            name);
-    return NULL;
-}
-
-/* Without a token the mirror has no path of its own, and is woken only by who delivers for all. */
-static void hook_put(struct mirror_pass *x, const struct fl_secret *token)
-{
-    const struct fl_mirror_webhook *hook = x->spec->webhook;
-    const struct fl_mirrors_conf *conf = &x->ms->conf;
-    fl_auto_val(fl_buf) place = FL_BUF_INIT(FL_BUF_ANY);
-    struct fl_git_url url;
-    char path[FL_HOOK_PATH] = "";
-    if (fl_git_url_parse(fl_str_of(x->spec->url), &url, NULL) == 0) {
-        fl_git_url_place(&place, &url);
-    }
-    const struct fl_secret none = {0};
-    const struct fl_hook_route route = {
-        .kind = &fl_kind_git_mirror,
-        .ns = x->p->obj->ns,
-        .name = x->p->obj->name,
-        .type = hook ? (enum fl_hook_type)hook->type : FL_HOOK_GENERIC_HMAC,
-        .secret = token ? token : &none,
-        .place = fl_buf_slice(&place),
-    };
-    conf->hooks_ops->put(conf->hooks, &route, path);
-    x->st->webhook_path = path[0] ? fl_arena_text(x->p->arena, path) : NULL;
-    if (path[0]) {
-        fl_pass_condition(x->p, "WebhookConfigured", true, "Succeeded",
-                          "deliveries of type %s are taken at %s",
-                          fl_webhook_type_names[hook->type], path);
-    } else {
-        fl_pass_condition_drop(x->p, "WebhookConfigured");
-    }
-}
-
-static void mirror_webhook(struct mirror_pass *x)
-{
-    const struct fl_mirror_webhook *hook = x->spec->webhook;
-    const char *name = hook && hook->secret_ref ? hook->secret_ref->name : NULL;
-    char seen[96] = "";
-    if (!x->ms->conf.hooks_ops) {
-        x->st->webhook_path = NULL;
-        fl_pass_condition_drop(x->p, "WebhookConfigured");
-        return;
-    }
-    if (name) {
-        fl_pass_secret_version(x->p, name, seen);
-    }
-    fl_auto_text version = fl_asprintf("%lld %s", (long long)x->p->obj->generation, seen);
-    if (fl_text_eq(version, x->memo->hook_version)) {
-        return;
-    }
-    fl_auto(fl_secret_data) secret = NULL;
-    const struct fl_secret *token = NULL;
-    if (name && mirror_secret(x->p, "spec.webhook.secretRef", name, &secret, &x->also) == 0) {
-        token = hook_token(secret, name, &x->also);
-    }
-    hook_put(x, token);
-    fl_free(x->memo->hook_version); /* what failed is tried again by each pass */
-    x->memo->hook_version = x->also.code == FL_OK ? fl_take(version) : NULL;
 }
 
 /* ---- poll ------------------------------------------------------------------------------------ */
@@ -225,11 +148,6 @@ static struct fl_result mirror_poll_failed(struct mirror_pass *x, const struct f
     fl_pass_condition(x->p, "PollFailed", true, reason, "%s", err->msg);
     fl_metric_add(x->ms->polls[MIRROR_FAILED], 1);
     return fl_failed(err);
-}
-
-static bool mirror_lfs_owed(const struct mirror_pass *x)
-{
-    return x->spec->lfs == FL_LFS_FETCH && fl_pass_find_condition(x->p, "LFSIncomplete");
 }
 
 /* The remote is as it was when remote and disk were last compared, and so is what was asked for.
@@ -311,202 +229,6 @@ static int mirror_ask_forced(struct mirror_pass *x, struct mirror_plan *plan, st
     struct fl_ctx ctx = mirror_long(x);
     return updates ? x->ms->adapter->repo->forced(x->repo, &ctx, plan->bring, plan->n_bring, err)
                    : 0;
-}
-
-/* ---- what was done --------------------------------------------------------------------------- */
-
-static bool mirror_is_ours(const struct fl_ref_move *m)
-{
-    return fl_text_starts(m->name, MIRROR_KEPT);
-}
-
-static void mirror_tell_live(struct mirror_pass *x, const struct fl_ref_move *v, size_t n)
-{
-    const struct fl_mirrors_conf *conf = &x->ms->conf;
-    if (!conf->live_ops) {
-        return;
-    }
-    struct fl_live_change *changes = fl_arena_array(x->p->arena, n + 1, sizeof(*changes));
-    size_t told = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!mirror_is_ours(&v[i])) {
-            changes[told++] = (struct fl_live_change){v[i].name, v[i].old, v[i].new};
-        }
-    }
-    const struct fl_live_event e = {.kind = &fl_kind_git_mirror,
-                                    .ns = x->p->obj->ns,
-                                    .name = x->p->obj->name,
-                                    .trigger = mirror_trigger(x->p),
-                                    .v = changes,
-                                    .n = told};
-    conf->live_ops->refresh(conf->live, &e);
-}
-
-static void mirror_tell_kept(struct mirror_pass *x, const struct fl_ref_move *v, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (mirror_is_ours(&v[i])) {
-            fl_pass_event(x->p, "Warning", "ForcePushKept",
-                          "a ref was force-pushed; its old commit %.12s is kept as %s", v[i].new,
-                          v[i].name);
-        }
-    }
-}
-
-static void mirror_tell_moves(struct mirror_pass *x, const struct fl_ref_move *v, size_t n,
-                              int64_t began_ms)
-{
-    struct fl_pass *p = x->p;
-    struct fl_mirror_fetch *f = FL_ARENA_NEW(p->arena, struct fl_mirror_fetch);
-    for (size_t i = 0; i < n; i++) {
-        if (mirror_is_ours(&v[i])) {
-            continue;
-        }
-        int64_t *counter = !v[i].new     ? &f->deleted
-                           : !v[i].old   ? &f->created
-                           : v[i].forced ? &f->forced
-                                         : &f->updated;
-        ++*counter;
-        x->moved++;
-    }
-    f->time = fl_pass_now(p);
-    f->trigger = mirror_trigger(p);
-    f->duration_ms = fl_clock_mono_ms(p->ctx.clock) - began_ms;
-    x->st->last_fetch = f;
-    x->st->last_poll_time = f->time;
-    x->st->common.last_run_time = f->time;
-    fl_pass_event(
-        p, "Normal", "RefsUpdated", "%lld refs created, %lld updated, %lld forced, %lld deleted",
-        (long long)f->created, (long long)f->updated, (long long)f->forced, (long long)f->deleted);
-    mirror_tell_kept(x, v, n);
-    mirror_tell_live(x, v, n);
-}
-
-static void mirror_say_held(struct mirror_pass *x, const char *type, int64_t n, const char *what,
-                            const char *why, bool anew)
-{
-    struct fl_pass *p = x->p;
-    if (n == 0) {
-        fl_pass_condition_drop(p, type);
-        return;
-    }
-    const char *text = fl_arena_fmt(
-        p->arena,
-        "%s: %lld %s wait. To let just this happen: kubectl annotate gitmirror -n %.*s %.*s "
-        "%s=%s --overwrite",
-        why, (long long)n, what, FL_STR_ARG(p->obj->ns), FL_STR_ARG(p->obj->name),
-        FL_ANNOTATION_APPROVE, x->st->held->nonce);
-    fl_pass_condition(p, type, true, type, "%s", text);
-    if (anew) {
-        fl_pass_event(p, "Warning", type, "%s", text);
-    }
-}
-
-static void mirror_write_held(struct mirror_pass *x, const struct mirror_plan *plan,
-                              const char *since)
-{
-    struct fl_git_mirror_status *st = x->st;
-    bool anew = !st->held || !fl_text_eq(st->held->nonce, plan->nonce);
-    if (plan->n_held == 0) {
-        st->held = NULL;
-        fl_pass_condition_drop(x->p, "DeletionBlocked");
-        fl_pass_condition_drop(x->p, "ForcePushBlocked");
-        return;
-    }
-    struct fl_mirror_held *h = FL_ARENA_NEW(x->p->arena, struct fl_mirror_held);
-    const char **names = fl_arena_array(x->p->arena, MIRROR_HELD_MAX, sizeof(*names));
-    for (size_t i = 0; i < plan->n_held; i++) {
-        h->deletions += plan->held[i].new ? 0 : 1;
-        h->forced += plan->held[i].forced ? 1 : 0;
-        if (i < MIRROR_HELD_MAX) {
-            names[i] = plan->held[i].name;
-            h->refs.n++;
-        }
-    }
-    h->refs.v = names;
-    h->nonce = fl_arena_text(x->p->arena, plan->nonce);
-    h->since = since;
-    st->held = h;
-    mirror_say_held(x, "DeletionBlocked", h->deletions, "removals", plan->why_held, anew);
-    mirror_say_held(x, "ForcePushBlocked", h->forced, "force pushes", plan->why_held, anew);
-}
-
-/* ---- kept tips, LFS ---- */
-
-static int mirror_tend_kept(struct mirror_pass *x, struct fl_err *err)
-{
-    struct fl_pass *p = x->p;
-    const struct fl_repo_ops *ops = x->ms->adapter->repo;
-    struct fl_git_refs kept = {0};
-    struct fl_ref_move *gone = NULL;
-    int r = ops->kept(x->repo, p->arena, &kept, err);
-    if (r < 0) {
-        return r;
-    }
-    size_t n = mirror_plan_expired(p->arena, &kept, x->guard->kept_for_ms, mirror_now_s(x), &gone,
-                                   &x->memo->expires_s);
-    struct fl_ctx ctx = mirror_long(x);
-    r = n > 0 ? ops->move(x->repo, &ctx, gone, n, NULL, err) : 0;
-    if (r < 0) {
-        return r;
-    }
-    x->st->kept_tips = (int64_t)(kept.n - n);
-    if (x->st->kept_tips > 0) {
-        fl_pass_condition(p, "ForcePushKept", true, "ForcePushKept",
-                          "%lld old commits of force-pushed refs are kept under " MIRROR_KEPT
-                          "kept/",
-                          (long long)x->st->kept_tips);
-    } else {
-        fl_pass_condition_drop(p, "ForcePushKept");
-    }
-    return 0;
-}
-
-static void lfs_failed(struct mirror_pass *x, struct fl_err *err)
-{
-    bool none = fl_text_eq(err->reason, "LFSNotInstalled");
-    struct fl_err shown = FL_ERR_INIT;
-    fl_fail(&shown, err->code, none ? "LFSNotInstalled" : "LFSFailed", "large files (LFS): %s",
-            err->msg);
-    shown.retry_after_ms = err->retry_after_ms;
-    fl_pass_condition(x->p, "LFSIncomplete", true, shown.reason, "%s", shown.msg);
-    if (x->also.code == FL_OK) {
-        x->also = shown;
-    }
-}
-
-/* Looking costs a process: only when something may be another. */
-static void mirror_lfs(struct mirror_pass *x)
-{
-    struct fl_pass *p = x->p;
-    struct fl_ctx ctx = mirror_long(x);
-    struct fl_err err = FL_ERR_INIT;
-    bool news = x->moved > 0 || p->changed;
-    if (x->spec->lfs == FL_LFS_IGNORE) {
-        x->st->lfs = false;
-    } else if (news && x->mine.n > 0 &&
-               x->ms->adapter->repo->uses_lfs(x->repo, &ctx, &x->st->lfs, &err) < 0) {
-        lfs_failed(x, &err);
-        return;
-    }
-    if (!x->st->lfs) {
-        fl_pass_condition_drop(p, "LFSIncomplete");
-        return;
-    }
-    if (x->spec->lfs == FL_LFS_DETECT) {
-        fl_pass_condition(p, "LFSIncomplete", true, "LFSNotFetched",
-                          "the default branch has large files (Git LFS), which are not here: "
-                          "spec.lfs: Fetch fetches them too, Ignore drops this condition");
-        return;
-    }
-    if (!news && !mirror_lfs_owed(x)) {
-        return;
-    }
-    if (x->ms->adapter->mirror->fetch_lfs(x->remote, &ctx, x->repo, &err) < 0) {
-        lfs_failed(x, &err);
-    } else {
-        fl_pass_condition_drop(p, "LFSIncomplete");
-    }
 }
 
 /* ---- compare and act ---- */
@@ -737,18 +459,6 @@ static struct fl_result mirror_conclude(struct mirror_pass *x)
     }
     mirror_say_ready(x);
     return fl_done();
-}
-
-static void mirror_upkeep(struct mirror_pass *x)
-{
-    struct fl_repo_upkeep done = {0};
-    struct fl_err err = FL_ERR_INIT;
-    struct fl_ctx ctx = mirror_long(x);
-    if (x->fetched && x->ms->adapter->repo->upkeep(x->repo, &ctx, &done, &err) < 0 &&
-        err.code != FL_E_CANCELED) {
-        fl_pass_event(x->p, "Warning", "UpkeepFailed", "the repository was not packed: %s",
-                      err.msg);
-    }
 }
 
 static struct fl_result mirror_run(struct mirror_pass *x)

@@ -9,6 +9,7 @@
 #include "reconcile/mirror.h"
 #include "reconcile/mirror_plan.h"
 
+#define MIRROR_KEPT "refs/fairlead/"
 #define MIRROR_LIST_MS 60000 /* one listing, where spec.timeout allows as much */
 
 enum mirror_outcome { MIRROR_CHANGED, MIRROR_SAME, MIRROR_FAILED, MIRROR_OUTCOMES };
@@ -99,6 +100,27 @@ struct fl_ref_filter mirror_filter(const struct fl_mirror_refs *refs, int64_t ma
 void mirror_plan_row(struct mirror_pass *x, const char *action, const struct fl_ref_move *m);
 const char *mirror_digest(struct mirror_pass *x, const struct fl_git_refs *refs);
 bool mirror_transient(const struct fl_err *err);
+const char *mirror_trigger(const struct fl_pass *p);
+struct fl_ctx mirror_long(const struct mirror_pass *x); /* for one fetch or push */
+int64_t mirror_now_s(const struct mirror_pass *x);
+
+/* ---- mirror_report.c ---- */
+
+/* After the refs moved: status, Events, live. Tips that were kept are among the moves. */
+void mirror_tell_moves(struct mirror_pass *x, const struct fl_ref_move *v, size_t n,
+                       int64_t began_ms);
+void mirror_write_held(struct mirror_pass *x, const struct mirror_plan *plan, const char *since);
+
+/* ---- mirror_side.c ---- */
+
+/* Puts the route where it is not what it should be. What is wrong with the Secret: x->also. */
+void mirror_webhook(struct mirror_pass *x);
+/* Removes kept tips whose time is over. */
+int mirror_tend_kept(struct mirror_pass *x, struct fl_err *err);
+/* What is wrong: x->also. Looking costs a process: only when something may be another. */
+void mirror_lfs(struct mirror_pass *x);
+bool mirror_lfs_owed(const struct mirror_pass *x); /* they were to be fetched, and were not */
+void mirror_upkeep(struct mirror_pass *x);
 
 /* ---- mirror_push.c ---- */
 

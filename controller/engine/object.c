@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdatomic.h>
 
+#include "api/meta/condition.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "engine/cache.h"
@@ -135,6 +136,23 @@ static uint64_t mix(uint64_t h, struct fl_str s)
     return fl_hash(pair, sizeof(pair));
 }
 
+/* That a pass of ours has put its finalizer there is no reason for another one. */
+static uint64_t mix_finalizers(uint64_t h, struct fl_str list)
+{
+    struct fl_str key = {0};
+    struct fl_str one = {0};
+    struct fl_str name = {0};
+    if (fl_scan_kind(list) != FL_SCAN_ARRAY) {
+        return h;
+    }
+    for (size_t at = 0; fl_scan_next(list, &at, &key, &one);) {
+        if (!fl_scan_plain(one, &name) || !fl_str_is(name, FL_FINALIZER)) {
+            h = mix(h, one);
+        }
+    }
+    return h;
+}
+
 static uint64_t trigger_of(const struct fl_obj *o, const struct meta *m)
 {
     if (o->generation == 0) {
@@ -142,8 +160,7 @@ static uint64_t trigger_of(const struct fl_obj *o, const struct meta *m)
     }
     uint64_t h = mix((uint64_t)o->generation, m->annotations);
     h = mix(h, m->labels);
-    h = mix(h, m->finalizers);
-    return mix(h, m->deletion);
+    return mix_finalizers(mix(h, m->deletion), m->finalizers);
 }
 
 static signed char ready_of(struct fl_str text)

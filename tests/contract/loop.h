@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The three controllers as the program runs them: engine, reconcilers and embedded API in a folder of its own, on a fake
- * clock, with registries in memory behind the port. Time moves only when a test says so. In bodies ' stands for ". */
+ * All controllers as the program runs them: engine, reconcilers and embedded API in a folder of
+ * its own, on a fake clock, with registries and git remotes in memory behind the ports. Time
+ * moves only when a test says so. In bodies ' stands for ". */
 #ifndef FL_TESTS_CONTRACT_LOOP_H
 #define FL_TESTS_CONTRACT_LOOP_H
 
@@ -20,6 +21,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/engine_priv.h"
+#include "fake/mirror_port.h"
 #include "fake/port.h"
 #include "reconcile/remotes.h"
 #include "wire/json.h"
@@ -43,11 +45,14 @@ struct loop {
     struct fl_kube *kube;
     struct fl_metrics *metrics;
     struct fl_remotes *remotes;
+    struct fl_fake_git *git;
+    struct fl_mirrors *mirrors;
     struct fl_engine *engine;
     bool skip; /* while a wait goes on and nothing is due, the clock jumps to what is next */
     int64_t
         tick_ms; /* while a wait goes on the clock moves by so much a look, whatever is under way */
-    /* The engine is cut off once a write that contains both was stored; NULL: never. Set before loop_start. */
+    /* The engine is cut off once a write that contains both was stored; NULL: never. Set before
+     * loop_start. */
     const char *die_after[2];
     atomic_bool dead;    /* the API answers the engine no more: the process is as good as killed */
     struct fl_lock lock; /* guards what follows */
@@ -216,8 +221,8 @@ static fl_unused int64_t loop_passes(struct loop *l, const char *controller)
     return n;
 }
 
-/* What is due is asked before what waits, since a key goes from the one to the other; and a pass that ended meanwhile may
- * have woken what was looked at already. */
+/* What is due is asked before what waits, since a key goes from the one to the other; and a pass
+ * that ended meanwhile may have woken what was looked at already. */
 static fl_unused bool loop_idle(struct loop *l)
 {
     int64_t now = fl_clock_mono_ms(l->clock);
@@ -283,7 +288,8 @@ static fl_unused bool loop_is_idle(struct loop *l, const void *arg, struct fl_bu
     return loop_idle(l);
 }
 
-/* Nothing is under way or due. What the test itself has just written may not have arrived: wait for its effect first. */
+/* Nothing is under way or due. What the test itself has just written may not have arrived: wait
+ * for its effect first. */
 static fl_unused void loop_settle(struct loop *l)
 {
     loop_wait(l, "all passes ended", loop_is_idle, NULL);
@@ -533,16 +539,35 @@ static fl_unused int64_t loop_next_ms(struct loop *l, const char *controller)
 
 /* ---- up and down ---- */
 
+static const struct fl_adapter *const loop_adapters[] = {&fl_fake_git_adapter, &fl_fake_adapter,
+                                                         NULL};
+
+static fl_unused struct fl_mirrors *loop_mirrors(struct loop *l)
+{
+    return fl_mirrors_new(&(struct fl_mirrors_conf){
+        .adapters = loop_adapters,
+        .clock = l->clock,
+        .metrics = l->metrics,
+        .mirrors_dir = "/mirrors",
+        .run_dir = "/run",
+        .hooks = fl_fake_git_hooks(l->git),
+        .hooks_ops = &fl_fake_hooks_ops,
+        .live = fl_fake_git_live(l->git),
+        .live_ops = &fl_fake_live_ops,
+        .interval_ms = 300000,
+    });
+}
+
 static fl_unused void loop_start(struct loop *l)
 {
-    static const struct fl_adapter *const adapters[] = {&fl_fake_adapter, NULL};
     atomic_store(&l->dead, false);
     l->kube = fl_kube_new_local(loop_door, l, "system:fairlead", l->clock);
     l->metrics = fl_metrics_new();
-    l->remotes = fl_remotes_new(adapters, l->clock);
+    l->remotes = fl_remotes_new(loop_adapters, l->clock);
+    l->mirrors = loop_mirrors(l);
     l->engine = fl_engine_new(&(struct fl_engine_conf){
         .kube = l->kube, .clock = l->clock, .metrics = l->metrics, .instance = "host"});
-    fl_controllers_add(l->engine, l->remotes);
+    fl_controllers_add(l->engine, &(struct fl_selves){l->remotes, l->mirrors});
     fl_engine_start(l->engine);
 }
 
@@ -555,6 +580,7 @@ static fl_unused void loop_stop(struct loop *l)
     fl_engine_free(l->engine);
     fl_kube_free(l->kube);
     fl_remotes_free(l->remotes);
+    fl_mirrors_free(l->mirrors);
     fl_metrics_free(l->metrics);
     l->engine = NULL;
 }
@@ -573,7 +599,8 @@ static fl_unused void loop_open_api(struct loop *l)
     }
 }
 
-/* From here on nothing of the engine is stored; then it is gone, and another process takes its place. */
+/* From here on nothing of the engine is stored; then it is gone, and another process takes its
+ * place. */
 static fl_unused void loop_crash(struct loop *l)
 {
     atomic_store(&l->dead, true);
@@ -594,6 +621,7 @@ static fl_unused int loop_setup(void **state)
     fl_log_setup(FL_LOG_ERROR, FL_LOG_TEXT);
     l->clock = fl_clock_fake_new(LOOP_WALL_MS);
     l->port = fl_fake_port_new();
+    l->git = fl_fake_git_new();
     loop_open_api(l);
     loop_start(l);
     *state = l;
@@ -622,6 +650,7 @@ static fl_unused int loop_teardown(void **state)
     loop_stop(l);
     fl_apiserver_close(l->api);
     fl_fake_port_free(l->port);
+    fl_fake_git_free(l->git);
     fl_clock_free(l->clock);
     loop_remove_dir(l->dir);
     for (size_t i = 0; i < FL_LEN(l->log); i++) {

@@ -4,8 +4,6 @@
 #include "contract/loop.h"
 
 #include "api/scheme.h"
-#include "fake/mirror_port.h"
-#include "reconcile/mirror.h"
 
 #define GM LOOP_NS "gitmirrors"
 #define M GM "/m"
@@ -15,85 +13,15 @@
 #define DISK "/mirrors/default/m.git"
 #define MINUTE_MS INT64_C(60000)
 
-static const struct fl_adapter *const git_adapters[] = {&fl_fake_git_adapter, NULL};
-
-/* ---- up and down ---- */
-
-struct world { /* beside the loop */
+static struct { /* the loop's, for short words */
     struct fl_fake_git *git;
-    struct fl_mirrors *mirrors;
-};
-static struct world w;
-
-static void start(struct loop *l)
-{
-    atomic_store(&l->dead, false);
-    l->kube = fl_kube_new_local(loop_door, l, "system:fairlead", l->clock);
-    l->metrics = fl_metrics_new();
-    w.mirrors = fl_mirrors_new(&(struct fl_mirrors_conf){
-        .adapters = git_adapters,
-        .clock = l->clock,
-        .metrics = l->metrics,
-        .mirrors_dir = "/mirrors",
-        .run_dir = "/run",
-        .hooks = fl_fake_git_hooks(w.git),
-        .hooks_ops = &fl_fake_hooks_ops,
-        .live = fl_fake_git_live(w.git),
-        .live_ops = &fl_fake_live_ops,
-        .interval_ms = 5 * MINUTE_MS,
-    });
-    l->engine = fl_engine_new(&(struct fl_engine_conf){
-        .kube = l->kube, .clock = l->clock, .metrics = l->metrics, .instance = "host"});
-    struct fl_controller c = fl_mirror_controller(w.mirrors);
-    fl_engine_add(l->engine, &c);
-    fl_engine_start(l->engine);
-}
-
-static void stop(struct loop *l)
-{
-    fl_engine_stop(l->engine, 0);
-    fl_engine_free(l->engine);
-    fl_kube_free(l->kube);
-    fl_mirrors_free(w.mirrors);
-    fl_metrics_free(l->metrics);
-    l->engine = NULL;
-}
+} w;
 
 static int setup(void **state)
 {
-    const char *tmp = getenv("TMPDIR");
-    struct loop *l = FL_NEW(struct loop);
-    fl_lock_init(&l->lock, "loop", FL_RANK_ROUTE);
-    l->dir = fl_asprintf("%s/fl-loop-XXXXXX", tmp ? tmp : "/tmp");
-    if (!mkdtemp(l->dir)) {
-        return -1;
-    }
-    fl_log_setup(FL_LOG_ERROR, FL_LOG_TEXT);
-    l->clock = fl_clock_fake_new(LOOP_WALL_MS);
-    w.git = fl_fake_git_new();
-    loop_open_api(l);
-    start(l);
-    *state = l;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct loop *l = *state;
-    if (l->engine) {
-        stop(l);
-    }
-    fl_apiserver_close(l->api);
-    fl_fake_git_free(w.git);
-    fl_clock_free(l->clock);
-    loop_remove_dir(l->dir);
-    for (size_t i = 0; i < FL_LEN(l->log); i++) {
-        fl_free(l->log[i]);
-    }
-    fl_lock_destroy(&l->lock);
-    fl_free(l->dir);
-    fl_free(l);
-    return 0;
+    int r = loop_setup(state);
+    w.git = r == 0 ? ((struct loop *)*state)->git : NULL;
+    return r;
 }
 
 /* ---- short words ---- */
@@ -330,8 +258,8 @@ static void test_mirror__after_a_start_disk_is_compared_once_without_a_write(voi
     mirrored(l, ",'guard':{'onForcePush':'Update'}");
     struct snapshot was = look(l);
     size_t lists = fl_fake_git_count(w.git, URL, FL_FAKE_GIT_LIST);
-    stop(l);
-    start(l);
+    loop_stop(l);
+    loop_start(l);
     l->skip = true; /* the first pass after a start is spread (R8) */
     wait_count(l, URL, FL_FAKE_GIT_LIST, lists + 1);
     l->skip = false;
@@ -340,10 +268,10 @@ static void test_mirror__after_a_start_disk_is_compared_once_without_a_write(voi
     was = look(l);
     interval(l);
     expect_quiet(l, "second pass", was, 1, 0, false);
-    stop(l);
+    loop_stop(l);
     fl_fake_git_set(w.git, DISK, "heads/main", "a.somebody");
     fl_fake_git_set(w.git, DISK, "heads/extra", "x");
-    start(l);
+    loop_start(l);
     loop_run(l, M, "r");
     expect_refs(DISK, MIRRORED);
 }
@@ -457,8 +385,8 @@ static void test_mirror__g1_emptied_remote_is_held_until_approved(void **state)
     expect_quiet(l, "held", was, 1, 0, false);
     size_t lists = fl_fake_git_count(w.git, URL, FL_FAKE_GIT_LIST);
     was = look(l);
-    stop(l);
-    start(l);
+    loop_stop(l);
+    loop_start(l);
     wait_count(l, URL, FL_FAKE_GIT_LIST, lists + 1); /* it is not Ready: at once */
     loop_settle(l);
     expect_quiet(l, "held after a start", was, 1, 0, true);
@@ -1104,13 +1032,11 @@ static void test_mirror__crash_after_the_refs_moved_is_found_by_the_next_process
     l->die_after[1] = "gitmirrors/m/status";
     loop_request(l, M, "r");
     loop_wait(l, "death", loop_is_dead, NULL);
-    stop(l);
-    fl_apiserver_close(l->api);
-    loop_open_api(l);
+    loop_crash(l);
     l->die_after[0] = NULL;
     fl_fake_git_set(w.git, DISK, "heads/next", "a"); /* and one ref had not moved yet */
     size_t lists = fl_fake_git_count(w.git, URL, FL_FAKE_GIT_LIST);
-    start(l);
+    loop_start(l);
     l->skip = true;
     wait_count(l, URL, FL_FAKE_GIT_LIST, lists + 1);
     l->skip = false;
@@ -1214,7 +1140,7 @@ static void test_mirror__r9_deletion_cuts_off_a_fetch(void **state)
     assert_int_equal(fl_fake_git_open(w.git), 0);
 }
 
-#define mirror_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define mirror_test(f) cmocka_unit_test_setup_teardown(f, setup, loop_teardown)
 
 int main(void)
 {

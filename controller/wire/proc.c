@@ -42,8 +42,14 @@ struct proc {
     bool ended; /* the program; its zombie keeps the number of the group from being given away */
 };
 
+/* SIGXFSZ is ignored by what has a limit for files, and can be ignored there only by being so
+ * here: then a write fails with words that tell why, where the signal would end a grandchild
+ * that nobody hears of. */
 void fl_proc_global_init(void)
 {
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    (void)sigaction(SIGXFSZ, &ignore, NULL);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L);
 }
 
@@ -155,7 +161,7 @@ static int proc_actions(posix_spawn_file_actions_t *fa, const struct fl_proc_req
 }
 
 /* The threads of the program block signals and ignore SIGPIPE; both would be inherited. */
-static int proc_attr(posix_spawnattr_t *at)
+static int proc_attr(posix_spawnattr_t *at, bool limited)
 {
     sigset_t none;
     sigset_t all;
@@ -163,6 +169,9 @@ static int proc_attr(posix_spawnattr_t *at)
 
     (void)sigemptyset(&none);
     (void)sigfillset(&all);
+    if (limited) {
+        (void)sigdelset(&all, SIGXFSZ);
+    }
     rc = posix_spawnattr_setpgroup(at, 0);
     if (!rc) {
         rc = posix_spawnattr_setsigmask(at, &none);
@@ -195,7 +204,7 @@ static int proc_exec(struct proc *p, const char *path, int in, int out, int errs
     }
     rc = proc_actions(&fa, p->req, in, out, errs);
     if (!rc) {
-        rc = proc_attr(&at);
+        rc = proc_attr(&at, p->req->file_cap_bytes > 0);
     }
     if (!rc) {
         rc = posix_spawn(&p->pid, path, &fa, &at, (char *const *)(uintptr_t)p->req->argv,

@@ -21,6 +21,8 @@
 
 #define PACK "objects/pack"
 
+enum { CLONE_PATTERNS = 16, CLONE_ARGS = 2 * CLONE_PATTERNS + 16 };
+
 static int fetched(struct git_env *e, const struct fl_proc_resp *r, struct fl_err *err)
 {
     /* Told as a warning: the object has come, its parents have not. */
@@ -95,7 +97,7 @@ static bool clone_fits(const struct fl_repo *repo, const struct fl_ref_filter *f
 {
     bool heads = false;
 
-    if (!repo->fresh || !f || f->n_exclude > 0) {
+    if (!repo->fresh || !f || f->n_exclude > 0 || f->n_include > CLONE_PATTERNS) {
         return false;
     }
     for (size_t i = 0; i < f->n_include; i++) {
@@ -109,20 +111,42 @@ static bool clone_fits(const struct fl_repo *repo, const struct fl_ref_filter *f
     return heads;
 }
 
+/* What another pattern brings already: git refuses to be told twice. */
+static bool is_covered(const struct fl_ref_filter *f, size_t i)
+{
+    struct fl_str p = whole_prefix(f->include[i]);
+
+    for (size_t k = 0; k < f->n_include; k++) {
+        struct fl_str q = whole_prefix(f->include[k]);
+        bool within = q.n <= p.n && memcmp(q.p, p.p, q.n) == 0;
+
+        if (k != i && within && (q.n < p.n || k < i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --bare brings the branches by itself, --mirror everything; the rest is told. */
 static int clone_into(struct git_env *e, const struct fl_ctx *ctx, struct fl_repo *repo,
                       const struct fl_fetch_want *want, const char *dir, struct fl_err *err)
 {
-    const char *argv[64] = {"clone", "--quiet", "--template=", "--no-tags", "--bare"};
+    const struct fl_ref_filter *f = want->filter;
+    const char *argv[CLONE_ARGS] = {"clone", "--quiet", "--template=", "--no-tags", "--bare"};
     size_t n = 5;
     fl_auto_val(fl_proc_resp) r;
 
     fl_proc_resp_init(&r);
-    for (size_t i = 0; i < want->filter->n_include && n + 5 < FL_LEN(argv); i++) {
-        struct fl_str p = whole_prefix(want->filter->include[i]);
+    for (size_t i = 0; i < f->n_include; i++) {
+        struct fl_str p = whole_prefix(f->include[i]);
 
-        argv[n++] = "-c";
-        argv[n++] = fl_arena_fmt(e->arena, "remote.origin.fetch=+%.*s*:%.*s*", FL_STR_ARG(p),
-                                 FL_STR_ARG(p));
+        if (fl_str_is(p, "refs/")) {
+            argv[n++] = "--mirror";
+        } else if (!fl_str_is(p, "refs/heads/") && !is_covered(f, i)) {
+            argv[n++] = "-c";
+            argv[n++] = fl_arena_fmt(e->arena, "remote.origin.fetch=+%.*s*:%.*s*", FL_STR_ARG(p),
+                                     FL_STR_ARG(p));
+        }
     }
     argv[n++] = "--";
     argv[n++] = want->url;

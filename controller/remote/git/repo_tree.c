@@ -210,7 +210,7 @@ static int sweep_object(void *arg, const struct repo_entry *e, struct fl_err *er
 
     (void)arg;
     if (S_ISDIR(e->st->st_mode)) {
-        if (fl_str_starts(name, "tmp_objdir-")) {
+        if (strstr(e->path, "tmp_objdir-")) {
             (void)unlinkat(e->dir, e->name, AT_REMOVEDIR); /* what was in it went before */
         }
         return 0;

@@ -115,8 +115,9 @@ int repo_uses_lfs(struct fl_repo *repo, const struct fl_ctx *ctx, bool *ret, str
     if (rc) {
         return rc;
     }
-    if (!refs.head || !bsearch(&(struct fl_git_ref){.name = refs.head}, refs.v, refs.n,
-                               sizeof(*refs.v), repo_ref_by_name)) {
+    if (!refs.head || refs.n == 0 ||
+        !bsearch(&(struct fl_git_ref){.name = refs.head}, refs.v, refs.n, sizeof(*refs.v),
+                 repo_ref_by_name)) {
         *ret = false; /* a branch that is not there (yet) */
         return 0;
     }

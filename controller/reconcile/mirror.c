@@ -135,6 +135,16 @@ static int mirror_poll(struct mirror_pass *x, struct fl_err *err)
     return 0;
 }
 
+/* A conflict with somebody at the remote is none over the object: the engine would repeat it at
+ * once. */
+static struct fl_result mirror_failed(struct fl_err err)
+{
+    if (err.code == FL_E_CONFLICT) {
+        err.code = FL_E_UNAVAILABLE;
+    }
+    return fl_failed(&err);
+}
+
 static struct fl_result mirror_poll_failed(struct mirror_pass *x, const struct fl_err *err)
 {
     if (err->code == FL_E_CANCELED) {
@@ -147,7 +157,7 @@ static struct fl_result mirror_poll_failed(struct mirror_pass *x, const struct f
     }
     fl_pass_condition(x->p, "PollFailed", true, reason, "%s", err->msg);
     fl_metric_add(x->ms->polls[MIRROR_FAILED], 1);
-    return fl_failed(err);
+    return mirror_failed(*err);
 }
 
 /* The remote is as it was when remote and disk were last compared, and so is what was asked for.
@@ -401,13 +411,10 @@ static struct fl_result mirror_fetch_failed(struct mirror_pass *x, struct fl_err
     if (err->code == FL_E_EXISTS && m->busy++ < MIRROR_BUSY_MAX) {
         return mirror_soon(x, MIRROR_BUSY_MS);
     }
-    if (moved) { /* the engine would repeat it at once */
-        m->moved = 0;
-        err->code = FL_E_UNAVAILABLE;
-    }
+    m->moved = 0;
     fl_pass_condition(x->p, "FetchFailed", true,
                       err->reason[0] ? err->reason : fl_code_name(err->code), "%s", err->msg);
-    return fl_failed(err);
+    return mirror_failed(*err);
 }
 
 /* Ready is what is wrong first; when it may recover by itself, the engine tries again. */
@@ -422,7 +429,7 @@ static struct fl_result mirror_wrong(struct mirror_pass *x, const char *reason, 
     int64_t retry_after_ms = err.retry_after_ms;
     fl_fail(&err, err.code, reason, "%s", text);
     err.retry_after_ms = retry_after_ms;
-    return fl_failed(&err);
+    return mirror_failed(err);
 }
 
 static void mirror_say_ready(struct mirror_pass *x)
@@ -452,7 +459,7 @@ static struct fl_result mirror_conclude(struct mirror_pass *x)
         }
     }
     if (x->also.code != FL_OK) {
-        return fl_failed(&x->also);
+        return mirror_failed(x->also);
     }
     if (x->push_wrong > 0) {
         return mirror_wrong(x, "PushFailed", fl_pass_find_condition(x->p, "PushFailed")->message);

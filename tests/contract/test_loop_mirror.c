@@ -858,6 +858,28 @@ static void test_mirror__push_target_that_is_away_or_locked_stops_nothing_else(v
     expect_refs(TOO, "heads/main=a.b");
 }
 
+/* A conflict at a target is none over the object, which would be repeated at once. */
+static void test_mirror__push_target_that_conflicts_is_tried_with_pauses(void **state)
+{
+    struct loop *l = *state;
+    mirrored(l, ",'interval':'0','push':[" PUSH_TO "]");
+    set("heads/main", "a.b");
+    fail_call(FL_FAKE_GIT_PUSH, -1, FL_E_CONFLICT, "RefLocked");
+    loop_request(l, M, "r");
+    loop_wait_says(l, &(struct loop_want){.path = M,
+                                          .ready = "False",
+                                          .reason = "PushFailed",
+                                          .words = {"as the test asked"},
+                                          .reconciling = "ProgressingWithRetry"});
+    loop_settle(l);
+    size_t pushes = fl_fake_git_count(w.git, TO, FL_FAKE_GIT_PUSH);
+    assert_int_equal(pushes, 2);
+    assert_true(loop_next_ms(l, "gitmirror") > fl_clock_mono_ms(l->clock));
+    fl_fake_git_heal(w.git);
+    l->skip = true;
+    loop_wait_ready(l, M, "1 targets");
+}
+
 static void test_mirror__empty_mirror_empties_no_target(void **state)
 {
     struct loop *l = *state;
@@ -1170,6 +1192,7 @@ int main(void)
         mirror_test(test_mirror__push_targets_follow),
         mirror_test(test_mirror__push_target_that_rejects_stops_nothing_else),
         mirror_test(test_mirror__push_target_that_is_away_or_locked_stops_nothing_else),
+        mirror_test(test_mirror__push_target_that_conflicts_is_tried_with_pauses),
         mirror_test(test_mirror__empty_mirror_empties_no_target),
         mirror_test(test_mirror__kept_tips_and_held_refs_are_as_they_are_at_targets),
         mirror_test(test_mirror__outcomes_of_the_poll_and_their_conditions),

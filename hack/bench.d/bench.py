@@ -7,11 +7,12 @@ import sys
 import area_api
 import area_copy
 import area_memory
+import area_mirror
 import area_start
 from report import Report
 from rig import BenchError, Rig
 
-AREAS = {"copy": area_copy, "api": area_api, "start": area_start, "memory": area_memory}
+AREAS = {"copy": area_copy, "api": area_api, "start": area_start, "memory": area_memory, "mirror": area_mirror}
 
 
 def arguments():

@@ -81,9 +81,10 @@ class Report:
             print("\nNot beside it:")
             for tool, reason in self.rig.missing.items():
                 print(f"  {tool}: {reason}")
-        print("\nAims")
-        table([[a["work"], a["aim"], a["measured"], a["verdict"]] for a in self.aims],
-              ["work", "aim", "measured", "verdict"])
+        if self.aims:
+            print("\nAims")
+            table([[a["work"], a["aim"], a["measured"], a["verdict"]] for a in self.aims],
+                  ["work", "aim", "measured", "verdict"])
         machine = self.machine()
         print(f"\n{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}; load average "
               f"{self.load[0]:.1f} before, {self.load[1]:.1f} after; registries' files in "
@@ -109,7 +110,7 @@ class Report:
         asked = {"docker-registry": "--version", "skopeo": "--version", "crane": "version",
                  "etcd": "--version", "kube-apiserver": "--version", "regsync": "version"}
         out = {"fairlead": said(ROOT / "build/release/fairlead", "version"), "curl": said("curl", "--version"),
-               "openssl": said("openssl", "version"),
+               "openssl": said("openssl", "version"), "git": said("git", "--version"),
                "commit": said("git", "-C", str(ROOT), "rev-parse", "HEAD")}
         for tool, path in self.rig.tools.items():
             out[tool] = said(path, asked[tool])

@@ -31,7 +31,7 @@ struct fl_ref_list {
     struct fl_git_refs refs;
     enum fl_git_protocol protocol;
     int64_t bytes; /* that the answer had */
-    int requests;  /* 1, or 2 when the remote's ways had to be learnt */
+    int requests;  /* 1; more where the remote's ways had to be learnt */
     bool sha256;   /* object format */
     const char *
         url; /* where the repository answered; differs from the conf's after a redirect on the same host */

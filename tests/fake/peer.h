@@ -60,8 +60,8 @@ struct fl_peer_answer {
     enum fl_peer_fault read_fault; /* counts bytes of the request's body: RESET, CLOSE, STALL */
     int64_t read_at;
     bool early; /* answers after the request's head; its body is not read and the connection ends */
-    /* Called on the peer's thread while the answer is stalled, whenever all other threads of the process wait, again and
-     * again until it goes on: moves a fake clock, cancels, calls fl_peer_release. */
+    /* Called on the peer's thread while the answer is stalled, again and again until it goes on, with a turn for all threads
+     * of the process in between: moves a fake clock, cancels, calls fl_peer_release. */
     void (*tick)(void *arg);
     void *tick_arg;
 };

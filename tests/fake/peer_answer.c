@@ -5,13 +5,16 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/num.h"
 #include "fake/peer_priv.h"
 
 enum {
     POLL_LEFT = 0x2000, /* POLLRDHUP of Linux, which POSIX does not have */
     PIECE = 64 * 1024,
     SMALL = 16 * 1024,
+    THREADS_MAX = 256,
 };
 
 void fl_peer_fill(int64_t offset, char *ret, size_t n)
@@ -53,8 +56,32 @@ static bool token_take(struct fl_peer *p, bool *closing)
     return false;
 }
 
+/* Which other threads of the process had their turn: they were seen to wait for something. */
+struct turns {
+    long long self;
+    long long had[THREADS_MAX];
+    size_t n;
+};
+
+static long long thread_id(const char *text)
+{
+    int64_t id = -1;
+    fl_assert(fl_num_i64(fl_str_of(text), &id));
+    return id;
+}
+
+static void turns_begin(struct turns *t)
+{
+    char self[64]; /* "<process>/task/<thread>" (proc(5)) */
+    ssize_t n = readlink("/proc/thread-self", self, sizeof(self) - 1);
+    fl_assert(n > 0);
+    self[n] = '\0';
+    t->self = thread_id(strrchr(self, '/') + 1);
+    t->n = 0;
+}
+
 /* The letter behind the name, which may hold anything, in /proc/self/task/<id>/stat (proc(5)). */
-static bool task_sleeps(const char *id)
+static bool thread_waits(const char *id)
 {
     char path[64];
     char text[256];
@@ -67,27 +94,49 @@ static bool task_sleeps(const char *id)
     (void)fclose(f);
     text[n] = '\0';
     const char *end = strrchr(text, ')');
-    return end && end[1] == ' ' && end[2] == 'S';
+    return !end || (end[1] == ' ' && end[2] == 'S');
 }
 
-/* Whether all threads of the process but this one wait for something. */
-static bool others_sleep(void)
+static bool turns_had(struct turns *t, const char *text)
 {
-    int awake = 0;
+    long long id = thread_id(text);
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->had[i] == id) {
+            return true;
+        }
+    }
+    if (id == t->self) {
+        return true;
+    }
+    if (!thread_waits(text)) {
+        return false;
+    }
+    fl_assert(t->n < THREADS_MAX);
+    t->had[t->n++] = id;
+    return true;
+}
+
+/* True once all had their turn; then the next round begins. Not all have to wait at the same moment, which many that look
+ * around every now and then hardly ever do. */
+static bool turns_over(struct turns *t)
+{
+    bool over = true;
     DIR *d = opendir("/proc/self/task");
     fl_assert(d != NULL);
     for (const struct dirent *e; (e = readdir(d)) != NULL;) {
-        awake += e->d_name[0] != '.' && !task_sleeps(e->d_name);
+        over = (e->d_name[0] == '.' || turns_had(t, e->d_name)) && over;
     }
     (void)closedir(d);
-    return awake <= 1;
+    t->n = over ? 0 : t->n;
+    return over;
 }
 
-/* However busy the machine is, no tick overtakes work that is under way: bytes that are being moved would otherwise be late
- * by a clock that does not wait for them. Twice, since what was just sent to a thread may not have woken it yet. */
+/* However busy the machine is, all threads have a turn between two ticks: bytes that are being moved would otherwise be late
+ * by a clock that does not wait for them. */
 bool peer_stall(struct peer_conn *c, const struct fl_peer_answer *a)
 {
-    bool quiet = false;
+    struct turns turns;
+    turns_begin(&turns);
     for (;;) {
         bool closing;
         if (token_take(c->p, &closing)) {
@@ -97,9 +146,7 @@ bool peer_stall(struct peer_conn *c, const struct fl_peer_answer *a)
         if (closing || poll(&pfd, 1, 1) > 0) {
             return false;
         }
-        bool before = quiet;
-        quiet = a->tick && others_sleep();
-        if (before && quiet) {
+        if (a->tick && turns_over(&turns)) {
             a->tick(a->tick_arg);
         }
     }

@@ -380,7 +380,7 @@ static void test_mirror__what_a_crash_left_is_removed(void **state)
        "objects/pack/.tmp-1-pack-2.pack objects/tmp_objdir-x/34/5; "
        "echo 'fetch-pack 12 on host' > objects/pack/pack-1.keep; echo mine > "
        "objects/pack/pack-2.keep; "
-       "mkdir -p fairlead-incoming/refs; : > refs/heads/lost",
+       "mkdir -p fairlead-incoming/refs fairlead-push/refs; : > refs/heads/lost",
        b->mirror);
     SH(b, "git update-ref refs/heads/main $(c 3 $(git rev-parse main)); git update-ref -d "
           "refs/heads/a/b; "

@@ -55,6 +55,7 @@ static const struct words rows[] = {
      "the remote moved meanwhile"},
     {"does not appear to be a git repository", FL_E_NOT_FOUND, "RepositoryNotFound",
      "there is no such repository"},
+    {"' not found", FL_E_NOT_FOUND, "RepositoryNotFound", "there is no such repository"},
     {"epository not found", FL_E_NOT_FOUND, "RepositoryNotFound", "there is no such repository"},
     {"repository not exported", FL_E_NOT_FOUND, "RepositoryNotFound",
      "there is no such repository"},

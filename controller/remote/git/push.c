@@ -1,25 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Pushes on to another remote. Each ref by its full name, never --mirror and never --prune: what
- * a host hides (refs/pull/ and the like) is refused one by one, and must neither be deleted nor
- * hide the rest (reference 2.6). */
+ * Pushes on to another remote. Each ref by its full name, never --mirror and never --prune: what a
+ * host hides (refs/pull/ and the like) is refused one by one, and must neither be deleted nor hide
+ * the rest (reference 2.6).
+ *
+ * Git compares each refspec that is written out with each ref of the repository, and of the remote
+ * (remote.c, count_refspec_match): minutes for 10,000. A pattern it looks up. So the push starts
+ * from a folder that has no refs but those that are to go, and the mirror's objects, with one
+ * pattern for all of them. */
+#include <errno.h>
+
 #include "base/mem.h"
 #include "remote/git/repo_priv.h"
 
 enum {
     PUSH_ARGS = 768 << 10, /* bytes of one command line; Linux takes 2 MiB with the environment */
-    PUSH_LINE = 1536, /* bytes that git says of one ref at most: its name twice would be less */
+    PUSH_LINE = 2 * FL_GIT_REF_MAX + 512, /* bytes that git says of one ref at most */
     PUSH_OUT_MIN = 64 << 10
 };
 
 static const char DIVERGED[] = "it has commits that the mirror does not have";
 
 struct push {
-    struct git_env *env;
     struct fl_repo *repo;
+    struct fl_remote *remote;
     const struct fl_ctx *ctx;
     const struct fl_push_want *want;
-    const char *url;
     const bool *skip; /* of want->v: left as it is */
+    char *view;       /* the folder */
     struct fl_buf out;
 };
 
@@ -37,54 +44,93 @@ static void args_add(struct args *a, const char *text)
     a->bytes += text ? strlen(text) + 1 + sizeof(text) : 0;
 }
 
-static void args_fixed(struct args *a)
-{
-    static const char *const rows[] = {"push", "--porcelain", "--no-verify", "--no-follow-tags",
-                                       "--recurse-submodules=no"};
-    for (size_t i = 0; i < FL_LEN(rows); i++) {
-        args_add(a, rows[i]);
-    }
-}
-
-/* '+' beats a lease, so it stands only where overwriting is asked for. */
-static const char *refspec(struct fl_arena *a, const struct fl_ref_move *m,
-                           enum fl_push_divergence d)
-{
-    return fl_arena_fmt(a, "%s%s:%s", d == FL_PUSH_OVERWRITE && m->new ? "+" : "",
-                        m->new ? m->new : "", m->name);
-}
-
-/* Between the list and the push somebody else may have pushed. Nothing behind the ':' says that
- * it must not be there. */
+/* Between the list and the push somebody else may have pushed. Nothing behind the ':' says that it
+ * must not be there. A '+' beats a lease, so it stands only where overwriting is asked for. */
 static const char *lease(struct fl_arena *a, const struct fl_ref_move *m)
 {
     return fl_arena_fmt(a, "--force-with-lease=%s:%s", m->name, m->old ? m->old : "");
 }
 
-/* Fills one command from want->v[*at] on. */
-static void push_args(const struct push *p, struct args *a, size_t *at)
+static int by_name(const void *a, const void *b)
 {
+    const struct fl_ref_move *x = *(const struct fl_ref_move *const *)a;
+    const struct fl_ref_move *y = *(const struct fl_ref_move *const *)b;
+
+    return strcmp(x->name, y->name);
+}
+
+/* A repository without objects of its own; what is in packed-refs goes. */
+static int view_make(const struct push *p, const struct fl_ref_move **v, size_t n,
+                     struct fl_err *err)
+{
+    fl_auto_val(fl_buf) refs = FL_BUF_INIT(FL_BUF_ANY);
+    fl_auto_text folder = fl_asprintf("%s/refs", p->view);
+    const struct {
+        const char *name;
+        struct fl_str content;
+    } files[] = {{"config", p->repo->sha256
+                                ? FL_STR("[core]\n\trepositoryformatversion = 1\n\tbare = "
+                                         "true\n[extensions]\n\tobjectformat = sha256\n")
+                                : FL_STR("[core]\n\trepositoryformatversion = 0\n"
+                                         "\tbare = true\n")},
+                 {"HEAD", FL_STR("ref: refs/none\n")},
+                 {"packed-refs", {0}}};
+    int rc = repo_remove_tree(p->view, err);
+
+    if (!rc && (mkdir(p->view, 0700) != 0 || mkdir(folder, 0700) != 0)) {
+        rc = repo_fail(errno, "create folder", p->view, err);
+    }
+    qsort(v, n, sizeof(*v), by_name);
+    fl_buf_text(&refs, "# pack-refs with: sorted \n");
+    for (size_t i = 0; i < n; i++) {
+        fl_buf_fmt(&refs, "%s %s\n", v[i]->new, v[i]->name);
+    }
+    for (size_t i = 0; i < FL_LEN(files) && !rc; i++) {
+        fl_auto_text path = fl_asprintf("%s/%s", p->view, files[i].name);
+
+        rc = repo_write(path, files[i].content.n ? files[i].content : fl_buf_slice(&refs), err);
+    }
+    return rc;
+}
+
+/* Fills one command from want->v[*at] on, and what is to be in its view. */
+static size_t push_args(const struct push *p, struct args *a, size_t *at,
+                        const struct fl_ref_move **go)
+{
+    static const char *const fixed[] = {"push", "--porcelain", "--no-verify", "--no-follow-tags",
+                                        "--recurse-submodules=no"};
     const struct fl_push_want *w = p->want;
-    struct args specs = {.arena = a->arena};
+    struct args gone = {.arena = a->arena};
+    size_t n = 0;
     size_t i = *at;
 
-    args_fixed(a);
-    for (; i < w->n && a->bytes + specs.bytes < PUSH_ARGS; i++) {
+    for (size_t k = 0; k < FL_LEN(fixed); k++) {
+        args_add(a, fixed[k]);
+    }
+    for (; i < w->n && a->bytes + gone.bytes < PUSH_ARGS; i++) {
         if (p->skip[i]) {
             continue;
         }
         if (w->divergence == FL_PUSH_KEEP_DIVERGENT) {
             args_add(a, lease(a->arena, &w->v[i]));
         }
-        args_add(&specs, refspec(a->arena, &w->v[i], w->divergence));
+        if (w->v[i].new) {
+            go[n++] = &w->v[i];
+        } else {
+            args_add(&gone, fl_arena_fmt(a->arena, ":%s", w->v[i].name));
+        }
     }
     args_add(a, "--");
-    args_add(a, p->url);
-    for (size_t k = 0; k < specs.n; k++) {
-        args_add(a, specs.v[k]);
+    args_add(a, p->remote->url_text);
+    if (n > 0) {
+        args_add(a, w->divergence == FL_PUSH_OVERWRITE ? "+refs/*:refs/*" : "refs/*:refs/*");
+    }
+    for (size_t k = 0; k < gone.n; k++) {
+        args_add(a, gone.v[k]);
     }
     args_add(a, NULL);
     *at = i;
+    return n;
 }
 
 /* Exit code 1 with a '!' line: single refs were refused, and git has told of each. */
@@ -98,14 +144,24 @@ static int push_some(struct push *p, size_t *at, struct fl_err *err)
 {
     fl_auto(fl_arena) arena = fl_arena_new();
     struct args a = {.arena = arena};
+    const struct fl_ref_move **go = fl_arena_array(arena, p->want->n, sizeof(*go));
     fl_auto_val(fl_proc_resp) r;
+    fl_auto_val(git_env) e;
 
     fl_proc_resp_init(&r);
-    push_args(p, &a, at);
-    p->env->out_cap = PUSH_OUT_MIN + a.n * PUSH_LINE;
-    int rc = git_run_long(p->env, a.v, p->repo->lock_fd, p->ctx, &r, err);
+    git_env_init(&e, arena, p->view);
+    git_env_set(&e, "GIT_OBJECT_DIRECTORY", fl_arena_fmt(arena, "%s/objects", p->repo->path));
+    size_t n = push_args(p, &a, at, go);
+    e.out_cap = PUSH_OUT_MIN + (n + a.n) * PUSH_LINE;
+    int rc = view_make(p, go, n, err);
+    if (!rc) {
+        rc = git_env_remote(&e, p->remote, p->remote->url_text, p->ctx, err);
+    }
+    if (!rc) {
+        rc = git_run_long(&e, a.v, p->repo->lock_fd, p->ctx, &r, err);
+    }
     if (!rc && !told_of_refs(&r)) {
-        rc = git_fail_remote(p->env, &r, "git push", err);
+        rc = git_fail_remote(&e, &r, "git push", err);
     }
     fl_buf_str(&p->out, fl_buf_slice(&r.out));
     return rc;
@@ -145,20 +201,15 @@ int git_push(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_arena *a,
              struct fl_err *err)
 {
     bool *skip = fl_arena_array(a, want->n, sizeof(*skip));
-    fl_auto(fl_arena) env_arena = fl_arena_new();
+    fl_auto_text view = fl_asprintf("%s/" REPO_PUSH, repo->path);
     struct fl_push_ref *v = NULL;
-    fl_auto_val(git_env) e;
     struct push p = {
-        .env = &e, .repo = repo, .ctx = ctx, .want = want, .url = r->url_text, .skip = skip};
+        .repo = repo, .remote = r, .ctx = ctx, .want = want, .skip = skip, .view = view};
     int rc = 0;
 
-    git_env_init(&e, env_arena, repo->path);
     fl_buf_init(&p.out, FL_BUF_ANY);
     if (want->divergence == FL_PUSH_KEEP_DIVERGENT && want->n > 0) {
         rc = find_diverged(repo, ctx, want, skip, err);
-    }
-    if (!rc && left(&p, 0) > 0) {
-        rc = git_env_remote(&e, r, p.url, ctx, err);
     }
     for (size_t at = 0; !rc && left(&p, at) > 0;) {
         rc = push_some(&p, &at, err);
@@ -167,6 +218,7 @@ int git_push(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_arena *a,
         rc = git_push_parse(fl_buf_slice(&p.out), want, a, &v, err);
     }
     fl_buf_release(&p.out);
+    (void)repo_remove_tree(view, NULL);
     for (size_t i = 0; !rc && i < want->n; i++) {
         if (skip[i]) {
             v[i] = (struct fl_push_ref){want->v[i].name, FL_PUSH_REJECTED, DIVERGED};

@@ -10,6 +10,7 @@
 
 #define REPO_LOCK "fairlead.lock"         /* the lock, and the mark that the repository is ours */
 #define REPO_INCOMING "fairlead-incoming" /* a first fetch, until its packs are moved */
+#define REPO_PUSH "fairlead-push"         /* what a push starts from */
 #define REPO_KEPT "refs/fairlead/kept/"
 
 enum { REPO_DEPTH = 600 }; /* a ref's name has at most FL_GIT_REF_MAX / 2 parts */

@@ -230,6 +230,7 @@ int repo_sweep(const struct fl_repo *repo, struct fl_err *err)
     fl_auto_text refs = fl_asprintf("%s/refs", repo->path);
     fl_auto_text objects = fl_asprintf("%s/objects", repo->path);
     fl_auto_text incoming = fl_asprintf("%s/" REPO_INCOMING, repo->path);
+    fl_auto_text push = fl_asprintf("%s/" REPO_PUSH, repo->path);
 
     for (size_t i = 0; i < FL_LEN(files); i++) {
         fl_auto_text path = fl_asprintf("%s/%s", repo->path, files[i]);
@@ -242,5 +243,8 @@ int repo_sweep(const struct fl_repo *repo, struct fl_err *err)
     if (!rc) {
         rc = repo_walk(objects, sweep_object, NULL, err);
     }
-    return rc ? rc : repo_remove_tree(incoming, err);
+    if (!rc) {
+        rc = repo_remove_tree(incoming, err);
+    }
+    return rc ? rc : repo_remove_tree(push, err);
 }

@@ -113,7 +113,6 @@ static void test_mirror__takes_basic_credentials_and_tells_when_they_are_wrong(v
 {
     struct gitbox *b = box_new(&(struct fl_fake_githttp_conf){.user = "u", .password = "p w"});
     fl_auto_text run_dir = fl_asprintf("%s/run", b->dir);
-    fl_auto(fl_arena) a = fl_arena_new();
     struct fl_ctx ctx = box_ctx(b);
     struct fl_ref_filter f = box_filter(b);
     struct fl_fetch_stats stats = {0};

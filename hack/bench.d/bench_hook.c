@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Signed webhooks as Gitea sends them, at a fixed rate:
  *   bench_hook PORT RATE SECONDS CLIENTS kept|new FILE
- * FILE has lines "PATH SECRET URL", which are used in turn. Every delivery has an id and a commit of its own. Each one is due at a
- * moment that is fixed before the start, and its time counts from then: what a slow answer keeps waiting is counted too. Clients
- * are threads with a kept connection each, or with a new one for each delivery. Prints one line of JSON. */
+ * FILE has lines "PATH SECRET URL", which are used in turn. Every delivery has an id and a commit
+ * of its own. Each one is due at a moment that is fixed before the start, and its time counts from
+ * then: what a slow answer keeps waiting is counted too. overslept_p99_ms is how late the clients
+ * themselves woke up, which tells how much of it is the machine's. Clients are threads with a kept
+ * connection each, or with a new one for each delivery. Prints one line of JSON. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -31,7 +33,9 @@ static struct {
     size_t total, clients;
     struct hook *hooks;
     size_t n_hooks;
-    double *took;      /* seconds, of each delivery */
+    double *took; /* seconds, of each delivery */
+    double
+        *overslept; /* seconds of it before it was begun, where nothing but sleep was in the way */
     struct fl_buf pad; /* what makes a delivery as long as real ones are */
 } job;
 
@@ -167,14 +171,17 @@ static int64_t answer(struct client *c)
     return 0;
 }
 
-static void wait_until(double when)
+/* Returns how late it is after a sleep; 0 without one. */
+static double wait_until(double when)
 {
     double left = when - tiny_wall_s();
-    if (left > 0) {
-        const struct timespec pause = {.tv_sec = (time_t)left,
-                                       .tv_nsec = (long)((left - (double)(time_t)left) * 1e9)};
-        nanosleep(&pause, NULL);
+    if (left <= 0) {
+        return 0;
     }
+    const struct timespec pause = {.tv_sec = (time_t)left,
+                                   .tv_nsec = (long)((left - (double)(time_t)left) * 1e9)};
+    nanosleep(&pause, NULL);
+    return tiny_wall_s() - when;
 }
 
 static void *deliver(void *arg)
@@ -185,7 +192,7 @@ static void *deliver(void *arg)
     for (size_t i = c->first; i < job.total; i += job.clients) {
         double due = job.began + (double)i / job.rate;
         make_request(&request, &body, i);
-        wait_until(due);
+        job.overslept[i] = wait_until(due);
         int64_t status = connected(c) && sent(c, fl_buf_slice(&request)) ? answer(c) : 0;
         job.took[i] = tiny_wall_s() - due;
         c->broken += status == 0;
@@ -236,11 +243,14 @@ static void print_result(const struct client *clients, double wall)
         sum.connections += clients[i].connections;
     }
     qsort(job.took, job.total, sizeof(*job.took), by_value);
+    qsort(job.overslept, job.total, sizeof(*job.overslept), by_value);
     printf("{\"sent\": %zu, \"rate\": %.3f, \"p50_ms\": %.4f, \"p99_ms\": %.4f, \"max_ms\": %.4f, "
-           "\"refused\": %zu, \"broken\": %zu, \"connections\": %zu, \"client_cpu_s\": %.6f}\n",
+           "\"overslept_p99_ms\": %.4f, \"refused\": %zu, \"broken\": %zu, \"connections\": %zu, "
+           "\"client_cpu_s\": %.6f}\n",
            job.total, (double)job.total / wall, job.took[job.total / 2] * 1e3,
-           job.took[job.total * 99 / 100] * 1e3, job.took[job.total - 1] * 1e3, sum.refused,
-           sum.broken, sum.connections, tiny_cpu_s());
+           job.took[job.total * 99 / 100] * 1e3, job.took[job.total - 1] * 1e3,
+           job.overslept[job.total * 99 / 100] * 1e3, sum.refused, sum.broken, sum.connections,
+           tiny_cpu_s());
 }
 
 static size_t whole(const char *text, const char *what)
@@ -268,6 +278,7 @@ int main(int argc, char **argv)
         fl_buf_char(&job.pad, (char)('a' + i % 26));
     }
     job.took = fl_calloc(job.total, sizeof(*job.took));
+    job.overslept = fl_calloc(job.total, sizeof(*job.overslept));
     struct client *clients = fl_calloc(job.clients, sizeof(*clients));
     pthread_t *threads = fl_calloc(job.clients, sizeof(*threads));
     job.began = tiny_wall_s() + START_NS / 1e9;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Many clients of one stream of live events, in one thread:
  *   bench_live PORT TOKEN-FILE QUERY CLIENTS EVENT
- * Opens CLIENTS times GET /events?QUERY, 32 from each of 127.0.0.2, 127.0.0.3, ..., which is what one address may have. Prints
- * "open" when all have got the event `connected`, and then, each time when all have got EVENT once more, a line of JSON: when the
- * first and the last of them got it, on the clock CLOCK_MONOTONIC. Ends with its standard input. */
+ * Opens CLIENTS times GET /events?QUERY, 32 from each of 127.0.0.2, 127.0.0.3, ..., which is what
+ * one address may have. Prints "open" when all have got the event `connected`, and then, each time
+ * when all have got EVENT once more, a line of JSON: when the first and the last of them got it, on
+ * the clock CLOCK_MONOTONIC. Ends with its standard input. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -47,6 +47,9 @@ int git_fail_remote(struct git_env *e, const struct fl_proc_resp *r, const char 
  * BAD_DATA (fsck), CONFLICT (couldn't find remote ref, lock held, stale old value); `what`
  * begins the message, the last telling line of git ends it. */
 int git_fail(const struct fl_proc_resp *r, const char *what, struct fl_err *err);
+/* After "HostKeyUnknown": asks the host for its key and puts the line to add into the message; err
+ * as it was where it is another failure or the host does not tell. Returns its code. */
+int git_host_key_say(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_err *err);
 
 /* Slots of the ports (fetch.c, push.c, repo*.c). */
 int git_fetch(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_repo *repo,

@@ -109,6 +109,15 @@ static int too_big(const struct list_call *c, struct fl_err *err)
                    base_url(c), body_cap(c->filter) >> 20, (long long)c->filter->max_refs);
 }
 
+/* The client's words name fields of other kinds. */
+static int not_trusted(const struct list_call *c, struct fl_err *err)
+{
+    return fl_fail(err, FL_E_UNAVAILABLE, "CertificateNotTrusted",
+                   "%s: the TLS certificate is not trusted: put the CA, in PEM, into the key "
+                   "ca.crt of the Secret that secretRef names",
+                   base_url(c));
+}
+
 static int authorize(struct list_call *c, struct fl_err *err)
 {
     return git_authorize(c->r, &c->ctx, &c->authorization, &c->token, err);
@@ -130,7 +139,7 @@ static int ask_once(struct list_call *c, struct fl_http_req *req, struct fl_err 
         return too_big(c, err);
     }
     if (x < 0) {
-        return x;
+        return err && fl_text_eq(err->reason, "CertificateNotTrusted") ? not_trusted(c, err) : x;
     }
     c->list.bytes += (int64_t)c->resp.body.len;
     int s = c->resp.status;
@@ -574,6 +583,7 @@ static int list_ssh(struct list_call *c, struct fl_err *err)
     x = git_run(&e, argv, (struct fl_str){NULL, 0}, -1, 0, &c->ctx, &r, err);
     if (x == 0 && (r.exit_code != 0 || r.signal != 0)) {
         x = git_fail_remote(&e, &r, c->r->url_text, err);
+        x = err ? git_host_key_say(c->r, &c->ctx, err) : x;
     }
     x = x < 0 ? x
               : git_ls_remote_parse(fl_buf_slice(&r.out), c->filter, c->arena, &c->list.refs, err);

@@ -12,6 +12,8 @@ echo "$out"
 table=${out##*kubectl get fairlead}
 check_has "the table lists the registries" "$table" "registry.fairlead.dev/target"
 check_has "the table lists the policy" "$table" "replicationpolicy.fairlead.dev/team"
+check_has "the table lists the mirror" "$table" "gitmirror.fairlead.dev/app"
+check_has "the mirror has the pushed commit" "$out" "second commit"
 check_has "the runs succeeded" "$table" "Succeeded"
 check_eq "nothing in the table is not ready" "$(grep -cE ' (False|Unknown) ' <<<"$table")" 0
 check_has "the last line says how to go on" "$out" "All is Ready"

@@ -18,7 +18,7 @@ git_full() {
     esac
 }
 git_new() { # REPO: an empty one, whose default branch will be main
-    git init -q --bare --initial-branch=main "$T/git/$1.git"
+    git init -q --bare --template= --initial-branch=main "$T/git/$1.git"
 }
 # git_object REPO TEXT [PARENT]: a commit with one file that says TEXT; prints its id.
 git_object() {
@@ -66,12 +66,13 @@ git_large() {
 #   $https/open/NAME.git    for all
 # Each request is a line in $T/access: status, method, path, Git-Protocol.
 git_http_start() {
-    local http_port https_port other_port user= i
+    local http_port https_port other_port user='' i
     http_port=$(fl_free_port)
     https_port=$(fl_free_port)
     other_port=$(fl_free_port)
-    http=http://127.0.0.1:$http_port
+    # shellcheck disable=SC2034 # for those who source this
     https=https://127.0.0.1:$https_port
+    http=http://127.0.0.1:$http_port
     other=http://localhost:$other_port
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=CA of a test" \
         -keyout "$T/ca.key" -out "$T/ca.crt" 2>/dev/null
@@ -105,7 +106,7 @@ $user
 worker_processes 1;
 daemon off;
 pid $T/web/pid;
-error_log $T/nginx.log warn;
+error_log stderr warn;
 events { worker_connections 512; }
 http {
     log_format short '\$status \$request_method \$uri \$http_git_protocol';
@@ -159,7 +160,7 @@ END
     for i in 1 2 3 4 5 6; do
         fl_wait 20 fcgiwrap test -S "$T/fcgi/$i"
     done
-    setsid nginx -e "$T/nginx.log" -c "$T/nginx.conf" >>"$T/nginx.log" 2>&1 &
+    setsid nginx -e stderr -c "$T/nginx.conf" >>"$T/nginx.log" 2>&1 &
     echo $! >"$T/nginx.pid"
     fl_wait 20 nginx fl_answers "$http/html/"
 }
@@ -172,11 +173,12 @@ git_asked() { grep -cF -- "$1" "$T/access" || true; }
 git_ssh_start() {
     local port
     port=$(fl_free_port)
+    # shellcheck disable=SC2034 # for those who source this
     ssh=ssh://$(id -un)@127.0.0.1:$port
-    mkdir -p -m 700 "$T/ssh"
+    mkdir -m 700 "$T/ssh"
     ssh-keygen -q -t ed25519 -N '' -C host -f "$T/ssh/host"
     ssh-keygen -q -t ed25519 -N '' -C robot -f "$T/ssh/identity"
-    ssh-keygen -q -t ed25519 -N 'a passphrase' -C robot -f "$T/ssh/locked"
+    ssh-keygen -q -t ed25519 -N 'open sesame' -C robot -f "$T/ssh/locked"
     cat "$T/ssh/identity.pub" "$T/ssh/locked.pub" >"$T/ssh/authorized_keys"
     echo "[127.0.0.1]:$port $(cut -d' ' -f1,2 "$T/ssh/host.pub")" >"$T/ssh/known_hosts"
     cat >"$T/ssh/config" <<END
@@ -233,10 +235,11 @@ gm_ask() {
 # git_refs DIR: what git says of a repository's refs, but for ours.
 git_refs() { git ls-remote --symref "$1" | grep -v 'refs/fairlead/' || true; }
 gm_is_same() { [ "$(git_refs "$(gm_path "$1")")" = "$(git_refs "$T/git/$2.git")" ]; }
+gm_is_whole() { git --git-dir "$(gm_path "$1")" fsck --connectivity-only --no-dangling --no-progress >"$T/fsck.log" 2>&1; }
 # gm_same NAME REPO: `git ls-remote` of source and mirror agree, and the mirror is whole.
 gm_same() {
     check_eq "mirror $1 has the refs of $2" "$(git_refs "$(gm_path "$1")")" "$(git_refs "$T/git/$2.git")"
-    check "mirror $1 is whole" git --git-dir "$(gm_path "$1")" fsck --connectivity-only --no-dangling --no-progress
+    check "mirror $1 is whole" gm_is_whole "$1"
 }
 # gm_follow NAME REPO WHAT: asks, then as gm_same.
 gm_follow() {

@@ -8,7 +8,7 @@ import mirror_web
 from rig import BenchError, memory_of, rotated
 from rig_git import GitServer, Mirrors, Peer, Rest, child_faults, refs_of, tree_cpu
 
-OURS, ASKED, FETCH = "fairlead, by the clock", "fairlead, on request", "git fetch"
+OURS, ASKED, FETCH, FLOOR = "fairlead, by the clock", "fairlead, on request", "git fetch", "floor: libcurl"
 # refs: how many mirrors of such a repository are polled each second
 UNCHANGED = {10: 20, 1000: 20, 50_000: 2}
 WINDOW_S, ASKED_TIMES, FETCHES = 10, 10, 10
@@ -76,6 +76,15 @@ def on_request(server, mirrors, name):
     return dict(took, processes=int(child_faults(mirrors.pid) != faults))
 
 
+def floor(rig, server, source, rate):
+    """The same request at the same rate, and nothing done with the answer but a hash."""
+    mark, rest = server.mark(), Rest()
+    got = rig.program("bench_poll", f"{source.url}/git-upload-pack", server.ca, rate, WINDOW_S)
+    share, lines = rest.took(got["cpu_s"]), server.since(mark)
+    return {"cpu_ms": got["cpu_ms"], "wall_ms": got["wall_ms"], "requests": (len(lines) - 1) / got["polls"],
+            "connections": len({line[0] for line in lines}) / got["polls"], "processes": 0, **share}
+
+
 def unchanged_of(rig, report, server, mirrors, refs, runs):
     source = server.source(f"unchanged-{refs}", refs=refs, commits=min(refs, 1000))
     names = [f"clock-{i}" for i in range(UNCHANGED[refs])]
@@ -89,7 +98,8 @@ def unchanged_of(rig, report, server, mirrors, refs, runs):
     processes = peer.processes(copy)
     title = f"Unchanged mirror of {refs:,} refs, one poll (https, connections kept where the tool keeps them)"
     turns = {OURS: lambda: by_clock(server, mirrors, names), ASKED: lambda: on_request(server, mirrors, "asked"),
-             FETCH: lambda: dict(each(server, FETCHES, lambda: peer.fetch(copy)), processes=processes)}
+             FETCH: lambda: dict(each(server, FETCHES, lambda: peer.fetch(copy)), processes=processes),
+             FLOOR: lambda: floor(rig, server, source, UNCHANGED[refs])}
     m = rounds(report, title, turns, runs, POLL)
     clock, asked = m.get(OURS, {}), m.get(ASKED, {})
     work = f"unchanged mirror, {refs:,} refs"

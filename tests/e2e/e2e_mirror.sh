@@ -323,6 +323,82 @@ gm_ask quiet
 gm_ready quiet
 check_eq "the target has the refs again" "$(git ls-remote "$T/git/target.git")" "$(git ls-remote "$T/git/quiet.git")"
 
+# --- a target with a password of its own; one that diverges
+git_new private
+git --git-dir "$T/git/private.git" config http.receivepack true
+git_commit private main "theirs"
+git_commit private dev "theirs too"
+gm quiet "$http/plain/quiet.git" 'interval: "0"' \
+    "push: [{name: private, url: \"$https/auth/private.git\", secretRef: {name: login}, divergence: KeepDivergent, prune: false}]"
+gm_wait quiet PushFailed PushRejected
+check_eq "what diverges is left alone" "$(git --git-dir "$T/git/private.git" log -1 --format=%s main)" theirs
+check_eq "the rest arrives" "$(git_tip private topic)" "$(git_tip quiet topic)"
+gm quiet "$http/plain/quiet.git" 'interval: "0"' \
+    "push: [{name: private, url: \"$https/auth/private.git\", secretRef: {name: login}}]"
+gm_ready quiet
+check_eq "Overwrite makes it equal" "$(git ls-remote "$T/git/private.git")" "$(git ls-remote "$T/git/quiet.git")"
+secret login ca.crt="$(cat "$T/ca.crt")" username=robot password=wrong
+git_commit quiet main "while the target's password is wrong"
+gm_ask quiet
+gm_wait quiet PushFailed AuthenticationFailed
+gm_same quiet quiet
+secret login ca.crt="$(cat "$T/ca.crt")" username=robot password="$password"
+gm_ready quiet
+check_eq "the target follows again" "$(git_tip private main)" "$(git_tip quiet main)"
+k delete gm auth slow --ignore-not-found >/dev/null
+
+# --- what a remote may hold: limits, many refs, malformed objects, large files, a folder that is somebody else's
+gm large "$http/plain/large.git" 'interval: "0"' 'limits: {maxPackMiB: 1}'
+gm_wait large FetchFailed PackTooBig
+check_eq "nothing of it is kept" "$(find "$(gm_path large)/objects" -type f | wc -l)" 0
+gm large "$http/plain/large.git" 'interval: "0"'
+gm_ready large
+gm_same large large
+git_commit app second "one ref too many"
+gm app "$http/plain/app.git" 'interval: "0"' 'limits: {maxRefs: 1}'
+gm_wait app PollFailed TooManyRefs
+check_has "too many refs: words" "$(gm_cond app Ready message)" "raise spec.limits.maxRefs"
+gm app "$http/plain/app.git" 'interval: "0"'
+gm_ready app
+gm_same app app
+git_new many
+git_commit many main first
+seq -f "create refs/heads/many/%05g $(git_tip many main)" 10000 | git --git-dir "$T/git/many.git" update-ref --stdin
+gm many "$http/plain/many.git" 'interval: "0"'
+gm_ready many
+gm_same many many
+check_eq "10,001 refs" "$(field gm/many '{.status.refCount}')" 10001
+git_commit many many/00500 "one of them moves"
+git_delete many many/00501
+gm_follow many many
+git_new bad
+git_commit bad main "good"
+tree=$(printf '100644 blob %s\t.gitmodules\n' "$(printf '[submodule "x"]\n\tpath = x\n\turl = -uexec\n' |
+    git --git-dir "$T/git/bad.git" hash-object -w --stdin)" | git --git-dir "$T/git/bad.git" mktree)
+git --git-dir "$T/git/bad.git" update-ref refs/heads/evil "$(git --git-dir "$T/git/bad.git" commit-tree "$tree" -m evil)"
+gm bad "$http/plain/bad.git" 'interval: "0"'
+gm_wait bad FetchFailed FsckFailed
+check_eq "nothing of it is shown" "$(git_refs "$(gm_path bad)")" ""
+gm bad "$http/plain/bad.git" 'interval: "0"' 'fsck: false'
+gm_ready bad
+gm_same bad bad
+git_new lfs
+tree=$(printf '100644 blob %s\t.gitattributes\n' "$(echo '*.iso filter=lfs diff=lfs merge=lfs -text' |
+    git --git-dir "$T/git/lfs.git" hash-object -w --stdin)" | git --git-dir "$T/git/lfs.git" mktree)
+git --git-dir "$T/git/lfs.git" update-ref refs/heads/main "$(git --git-dir "$T/git/lfs.git" commit-tree "$tree" -m lfs)"
+gm lfs "$http/plain/lfs.git" 'interval: "0"'
+gm_wait lfs LFSIncomplete LFSNotFetched
+gm_same lfs lfs
+mkdir -p "$T/data/mirrors/default/foreign.git"
+echo "mine" >"$T/data/mirrors/default/foreign.git/note"
+gm foreign "$http/plain/app.git" 'interval: "0"'
+gm_wait foreign FetchFailed RepositoryForeign
+check_eq "what is somebody else's stays" "$(find "$T/data/mirrors/default/foreign.git" -type f)" "$T/data/mirrors/default/foreign.git/note"
+gm late "$http/slow/large.git" 'interval: "0"' 'timeout: 2s'
+gm_wait late FetchFailed Timeout
+fl_wait 30 "the late fetch to be ended" none_left
+k delete gm large many bad lfs foreign late >/dev/null
+
 # --- suspend, Plan
 k patch gm quiet --type=merge -p '{"spec":{"suspend":true}}' >/dev/null
 gm_wait quiet Suspended Suspended

@@ -76,7 +76,7 @@ for n in $(seq "$kills"); do
     fi
     start_fairlead
     fl_wait 120 "mirror and target to follow after kill $n" ready_and_same
-    gm_same app app
+    gm_follow app app # a pass is over, upkeep too: what it left is left
     git --git-dir "$mirror" fsck --full --strict --no-dangling --no-progress >"$T/fsck.log" 2>&1 ||
         { echo "FAILED: git fsck after kill $n" >&2; exit 1; }
     check_eq "leftovers after kill $n" "$(leftovers)" ""

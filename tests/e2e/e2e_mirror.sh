@@ -213,6 +213,10 @@ gm ssh "$ssh$T/git/app.git" 'secretRef: {name: ssh}'
 gm_wait ssh PollFailed HostKeyUnknown
 check_has "an unknown host key: the line to add" "$(gm_cond ssh Ready message)" "$(cat "$T/ssh/known_hosts")"
 secret ssh identity="$(cat "$T/ssh/identity")
+" known_hosts="$(cut -d' ' -f1 "$T/ssh/known_hosts") $(cut -d' ' -f1,2 "$T/ssh/locked.pub")"
+another() { [[ "$(gm_cond ssh Ready message)" == *"another one than known_hosts has"*"$(cat "$T/ssh/known_hosts")"* ]]; }
+fl_wait 60 "the changed host key to be told" another
+secret ssh identity="$(cat "$T/ssh/identity")
 " known_hosts="$(cat "$T/ssh/known_hosts")"
 gm_ready ssh
 gm_same ssh app
@@ -439,8 +443,9 @@ start_fairlead --web-listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0
 fl_wait 90 "the mirror to be mended" gm_is_same app app
 gm_follow app app
 
-# --- no secret anywhere
+# --- no secret anywhere; key files are there only while a command runs, and none does
 k get gm,events -A -o yaml >"$T/said"
+k delete gm --all --timeout=120s >/dev/null
 for word in "$password" "$token" "$basic" "open sesame" "PRIVATE KEY"; do
     check_eq "statuses and events know no secret" "$(grep -cF "$word" "$T/said" || true)" 0
     check_eq "the log knows no secret" "$(grep -cF "$word" "$T/fairlead.log" || true)" 0

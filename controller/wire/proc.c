@@ -186,14 +186,26 @@ static int proc_attr(posix_spawnattr_t *at, bool limited)
     return rc;
 }
 
+/* Looked at before: not every place tells the failure of a child that was never executed (valgrind
+ * does not), and an exit code 127 may be the program's own. */
+static int proc_missing(const struct proc *p, const char *path)
+{
+    const char *dir = p->req->dir ? p->req->dir : "/";
+
+    return access(dir, X_OK) != 0 || access(path, X_OK) != 0 ? errno : 0;
+}
+
 /* posix_spawn asks for arrays of char *, and changes none of them. */
 static int proc_exec(struct proc *p, const char *path, int in, int out, int errs)
 {
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t at;
     static const char *const no_env[] = {NULL};
-    int rc = posix_spawn_file_actions_init(&fa);
+    int rc = proc_missing(p, path);
 
+    if (!rc) {
+        rc = posix_spawn_file_actions_init(&fa);
+    }
     if (rc) {
         return rc;
     }

@@ -496,10 +496,11 @@ static void test_mirror__orphans_of_a_crash_keep_the_lock(void **state)
     box_free(b);
 }
 
-/* Until the file is seen, or the child has ended before: then there is nothing left to kill. */
+/* Until the file is seen, or the child has ended before: then there is nothing left to kill. Not for ever: any moment is one to be
+ * killed at. */
 static bool crash_wait_for(const char *path, pid_t pid)
 {
-    while (access(path, F_OK) != 0) {
+    for (int ms = 0; access(path, F_OK) != 0 && ms < 20000; ms++) {
         if (waitpid(pid, NULL, WNOHANG) == pid) {
             return false;
         }

@@ -27,11 +27,14 @@ struct http_env {
 static inline void env_init(struct http_env *e, const struct fl_http_conf *conf)
 {
     static const struct fl_http_conf plain = {0};
+    struct fl_http_conf patient = conf ? *conf : plain;
     *e = (struct http_env){.err = FL_ERR_INIT};
     e->clock = fl_clock_fake_new(1700000000000);
     e->ctx = fl_ctx_root(e->clock, &e->cancel);
     fl_http_resp_init(&e->resp);
-    if (fl_http_new(conf ? conf : &plain, &e->h, &e->err)) {
+    /* connecting is timed by the real clock, and the machine may be busy */
+    patient.connect_timeout_ms = patient.connect_timeout_ms ? patient.connect_timeout_ms : 120000;
+    if (fl_http_new(&patient, &e->h, &e->err)) {
         fail_msg("fl_http_new: %s", e->err.msg);
     }
 }

@@ -137,7 +137,7 @@ static void nonce_of(const struct moves *held, const char *since, char ret[17])
     }
     char digest[FL_PASS_DIGEST];
     fl_pass_digest(fl_buf_slice(&b), digest);
-    memcpy(ret, strchr(digest, ':') + 1, 16);
+    memcpy(ret, digest + strlen("sha256:"), 16);
     ret[16] = '\0';
 }
 

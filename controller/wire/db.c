@@ -330,12 +330,12 @@ static int writer_run_alone(struct fl_db_conn *c, struct db_write *w, struct fl_
     return fl_db_conn_run(c, "COMMIT", err);
 }
 
-static bool writer_settles(const struct db_write *batch)
+static bool writer_settles(const struct db_write *batch) /* at least one write */
 {
-    while (batch && !batch->settle) {
+    while (batch->next && !batch->settle) {
         batch = batch->next;
     }
-    return batch != NULL;
+    return batch->settle;
 }
 
 static int writer_run_batch(struct fl_db *db, struct db_write *batch, struct fl_err *err)

@@ -17,7 +17,7 @@ int fl_webapp_open(const struct fl_options *o, struct fl_kube *kube, struct fl_c
 struct fl_hooks *fl_webapp_hooks(struct fl_webapp *w); /* NULL for NULL, like the next */
 struct fl_live *fl_webapp_live(struct fl_webapp *w);
 /* For fl_engine_conf. */
-void fl_webapp_changed(void *w, const struct fl_obj *old, const struct fl_obj *now);
+void fl_webapp_changed(void *arg, const struct fl_obj *old, const struct fl_obj *now);
 /* Begins to answer; e: what webhooks wake. */
 int fl_webapp_serve(struct fl_webapp *w, struct fl_engine *e, struct fl_err *err);
 void fl_webapp_stop(struct fl_webapp *w,

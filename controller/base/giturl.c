@@ -330,7 +330,7 @@ static void add_folded(struct fl_buf *b, struct fl_str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
-        fl_buf_char(b, c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c);
+        fl_buf_char(b, (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c));
     }
 }
 
@@ -386,7 +386,7 @@ static const char *characters_problem(struct fl_str name)
         ['*'] = true, ['['] = true, ['\\'] = true};
     for (size_t i = 0; i < name.n; i++) {
         unsigned char c = (unsigned char)name.p[i];
-        char next = i + 1 < name.n ? name.p[i + 1] : '\0';
+        char next = (char)(i + 1 < name.n ? name.p[i + 1] : '\0');
         if (c <= 0x20 || c == 0x7f) {
             return "has a space or a control character";
         }
@@ -456,7 +456,7 @@ static void stand_in(struct fl_buf *b, struct fl_str pattern)
             fl_buf_char(b, pattern.p[at + 1]);
             at += 2;
         } else {
-            fl_buf_char(b, is_one_of(c, "*?{},") ? 'x' : c);
+            fl_buf_char(b, (char)(is_one_of(c, "*?{},") ? 'x' : c));
             at++;
         }
     }

@@ -443,6 +443,7 @@ static void web_sync(struct fl_web *w, const struct fl_request *req, struct fl_r
 void fl_web_changed(struct fl_web *w, const struct fl_obj *old, const struct fl_obj *now)
 {
     const struct fl_obj *o = now ? now : old;
+    fl_assert(o);
     struct fl_str ready = now ? ready_of(now->text) : (struct fl_str){NULL, 0};
     struct fl_str before = old ? ready_of(old->text) : (struct fl_str){NULL, 0};
     if (now && !fl_str_eq(ready, before)) {

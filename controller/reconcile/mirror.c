@@ -181,7 +181,7 @@ static int mirror_fits(struct mirror_pass *x, struct fl_err *err)
         return 0;
     }
     int r = x->ms->adapter->repo->size(x->repo, &bytes, err);
-    if (r == 0 && bytes / (1024 * 1024) >= max) {
+    if (r == 0 && bytes / ((int64_t)1024 * 1024) >= max) {
         r = fl_fail(err, FL_E_TOO_BIG, "RepositoryTooBig",
                     "the repository has reached spec.limits.maxRepoMiB (%lld MiB): nothing more is "
                     "fetched; raise the limit or narrow spec.refs",

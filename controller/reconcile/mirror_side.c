@@ -43,7 +43,7 @@ static void hook_put(struct mirror_pass *x, const struct fl_secret *token)
     };
     conf->hooks_ops->put(conf->hooks, &route, path);
     x->st->webhook_path = path[0] ? fl_arena_text(x->p->arena, path) : NULL;
-    if (path[0]) {
+    if (path[0] && hook) {
         fl_pass_condition(x->p, "WebhookConfigured", true, "Succeeded",
                           "deliveries of type %s are taken at %s",
                           fl_webhook_type_names[hook->type], path);

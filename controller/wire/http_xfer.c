@@ -147,7 +147,7 @@ static void head_line(struct fl_buf *b, struct fl_str line)
         fl_buf_str(b, name);
         for (size_t i = at; i < b->len; i++) {
             char c = b->data[i];
-            b->data[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+            b->data[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
         }
         fl_buf_add(b, ": ", 2);
     }

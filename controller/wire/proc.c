@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE /* pipe2, prlimit, wait4, *_addchdir_np, *_addclosefrom_np */
+#define _GNU_SOURCE /* NOLINT(bugprone-reserved-identifier): closefrom, prlimit */
 #include "wire/proc.h"
 
 #include <errno.h>
@@ -190,9 +190,12 @@ static int proc_attr(posix_spawnattr_t *at, bool limited)
  * does not), and an exit code 127 may be the program's own. */
 static int proc_missing(const struct proc *p, const char *path)
 {
-    const char *dir = p->req->dir ? p->req->dir : "/";
+    const char *dir = p->req->dir;
 
-    return access(dir, X_OK) != 0 || access(path, X_OK) != 0 ? errno : 0;
+    if (dir && access(dir, X_OK) != 0) {
+        return errno;
+    }
+    return path && access(path, X_OK) == 0 ? 0 : errno;
 }
 
 /* posix_spawn asks for arrays of char *, and changes none of them. */
@@ -218,9 +221,11 @@ static int proc_exec(struct proc *p, const char *path, int in, int out, int errs
     if (!rc) {
         rc = proc_attr(&at, p->req->file_cap_bytes > 0);
     }
-    if (!rc) {
+    if (!rc && path) {
+        /* NOLINTBEGIN(performance-no-int-to-ptr): const is cast away, see above */
         rc = posix_spawn(&p->pid, path, &fa, &at, (char *const *)(uintptr_t)p->req->argv,
                          (char *const *)(uintptr_t)(p->req->env ? p->req->env : no_env));
+        /* NOLINTEND(performance-no-int-to-ptr) */
     }
     (void)posix_spawnattr_destroy(&at);
     (void)posix_spawn_file_actions_destroy(&fa);

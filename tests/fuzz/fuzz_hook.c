@@ -41,9 +41,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum fl_hook_type type = (enum fl_hook_type)(data[0] % (FL_HOOK_BITBUCKET_SERVER + 1));
     fl_auto_val(fl_secret) secret = {NULL, 0};
     struct hook_delivery d = {.verdict = HOOK_OTHER};
+    struct fl_err err = FL_ERR_INIT;
     fl_secret_set(&secret, data[1] & 2 ? FL_STR("whsec_AAEC") : FL_STR("a secret"));
-    (void)hook_verify(type, &secret, &req, 1700000000, NULL);
-    if (hook_parse(type, &req, a, &d, NULL) == 0) {
+    (void)hook_verify(type, &secret, &req, 1700000000, &err);
+    if (hook_parse(type, &req, a, &d, &err) == 0) {
         fl_assert(d.id && d.event && printable_or_null(d.place) && printable_or_null(d.full_name));
     }
     return 0;

@@ -182,6 +182,7 @@ static int env_http(struct git_env *e, const struct fl_git_url *u, const char *u
  * command to. */
 static void shell_quote(struct fl_buf *b, const char *s)
 {
+    fl_assert(s);
     fl_buf_char(b, '\'');
     for (; *s; s++) {
         if (*s == '\'') {

@@ -118,7 +118,7 @@ static bool is_covered(const struct fl_ref_filter *f, size_t i)
 
     for (size_t k = 0; k < f->n_include; k++) {
         struct fl_str q = whole_prefix(f->include[k]);
-        bool within = q.n <= p.n && memcmp(q.p, p.p, q.n) == 0;
+        bool within = q.n == 0 || (q.n <= p.n && q.p && p.p && memcmp(q.p, p.p, q.n) == 0);
 
         if (k != i && within && (q.n < p.n || k < i)) {
             return true;
@@ -166,8 +166,8 @@ static int move_packs(const char *from, const char *to, bool index, struct fl_er
     if (!d) {
         return errno == ENOENT ? 0 : repo_fail(errno, "read", from, err);
     }
-    for (struct dirent *e = readdir(d); e && !rc;
-         e = readdir(d)) { /* NOLINT(concurrency-mt-unsafe) */
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of this thread alone */
+    for (struct dirent *e = readdir(d); e && !rc; e = readdir(d)) {
         if (!fl_text_starts(e->d_name, "pack-") ||
             fl_str_ends(fl_str_of(e->d_name), ".idx") != index) {
             continue;

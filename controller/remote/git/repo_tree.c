@@ -39,6 +39,7 @@ struct walk {
 
 static int walk_folder(struct walk *w, int fd, int depth, struct fl_err *err);
 
+/* NOLINTNEXTLINE(misc-no-recursion): depth is capped in walk_folder */
 static int walk_entry(struct walk *w, int dir, const char *name, int depth, struct fl_err *err)
 {
     struct stat st;
@@ -75,8 +76,8 @@ static int walk_folder(struct walk *w, int fd, int depth, struct fl_err *err)
         (void)closedir(d);
         return fl_fail(err, FL_E_BAD_DATA, "RefsCorrupt", "%s: folders are too deep", w->root);
     }
-    for (struct dirent *e = readdir(d); e && !rc;
-         e = readdir(d)) { /* NOLINT(concurrency-mt-unsafe) */
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of this thread alone */
+    for (struct dirent *e = readdir(d); e && !rc; e = readdir(d)) {
         if (fl_text_eq(e->d_name, ".") || fl_text_eq(e->d_name, "..")) {
             continue;
         }

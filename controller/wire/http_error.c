@@ -120,34 +120,25 @@ static struct words words_of(const struct http_xfer *x)
     }
 }
 
-/* The bytes of "10.0.0.1:443" or "[::1]:443"; an IPv4 address in an IPv6 one's clothes (as in http_reach.c) as what it is. 4
- * or 16 of them; 0: it is neither. */
+/* The bytes of "10.0.0.1:443" or "[::1]:443", an IPv4 address in an IPv6 one's clothes as what it is. 4 or 16 of them; 0: it is
+ * neither. */
 static size_t address_bytes(const char *address, unsigned char ret[16])
 {
-    static const unsigned char zero[12] = {0};
     static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
-    static const unsigned char nat64[12] = {0x00, 0x64, 0xff, 0x9b};
     struct fl_str s = fl_str_of(address);
     while (s.n > 0 && s.p[s.n - 1] != ':') {
         s.n--;
     }
     bool six = s.n > 3 && s.p[0] == '[';
     char text[INET6_ADDRSTRLEN];
+    unsigned char a[16];
     (void)snprintf(text, sizeof(text), "%.*s", s.n == 0 ? 0 : (int)s.n - (six ? 3 : 1), s.p + six);
-    unsigned char a[16] = {0};
-    if (inet_pton(six ? AF_INET6 : AF_INET, text, a) != 1) {
+    if (!http_address_unify(text, a)) {
         return 0;
     }
-    size_t at = 0;
-    bool compatible = memcmp(a, zero, 12) == 0 && (a[12] || a[13] || a[14] || a[15] > 1);
-    if (six && (compatible || memcmp(a, mapped, 12) == 0 || memcmp(a, nat64, 12) == 0)) {
-        at = 12;
-    } else if (six && a[0] == 0x20 && a[1] == 0x02) {
-        at = 2;
-    }
-    size_t n = six && at == 0 ? 16 : 4;
-    memcpy(ret, a + at, n);
-    return n;
+    size_t at = memcmp(a, mapped, sizeof(mapped)) == 0 ? sizeof(mapped) : 0;
+    memcpy(ret, a + at, sizeof(a) - at);
+    return sizeof(a) - at;
 }
 
 /* What an address is that no client may connect to (http_reach.c); NULL: some may. */
@@ -169,30 +160,30 @@ static const char *never_words(const unsigned char *a, size_t n)
                                                             : NULL;
 }
 
-static int fail_refused(const struct http_xfer *x, const char *label, struct fl_err *err)
+int http_fail_address(const char *label, const char *address, struct fl_err *err)
 {
     static const unsigned char loopback6[16] = {[15] = 1};
     unsigned char a[16];
-    size_t n = address_bytes(x->address, a);
+    size_t n = address_bytes(address, a);
     const char *never = n > 0 ? never_words(a, n) : "of no known family";
     if (never) {
         return fl_fail(
             err, FL_E_INVALID, "AddressNotAllowed",
             "%s: address %s is not allowed: it is %s; no option allows it, so use another "
             "address or name",
-            label, x->address, never);
+            label, address, never);
     }
     bool loopback = n == 4 ? a[0] == 127 : memcmp(a, loopback6, n) == 0;
     return fl_fail(err, FL_E_INVALID, "AddressNotAllowed",
                    "%s: address %s is not allowed: it is %s; add it to spec.allowedHosts if it is "
                    "meant",
-                   label, x->address, loopback ? "loopback" : "not public (private or reserved)");
+                   label, address, loopback ? "loopback" : "not public (private or reserved)");
 }
 
 static int fail_connect(struct http_xfer *x, const char *label, struct fl_err *err)
 {
     if (x->refused && !x->opened) {
-        return fail_refused(x, label, err);
+        return http_fail_address(label, x->address, err);
     }
     long number = 0;
     (void)curl_easy_getinfo(x->easy, CURLINFO_OS_ERRNO, &number);

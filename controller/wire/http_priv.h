@@ -119,6 +119,10 @@ bool http_permit_wanted(struct fl_http *h);
 CURLcode http_ssl_ctx(CURL *easy, void *ssl_ctx, void *arg);
 
 /* http_reach.c */
+/* A numeric address, both families in one form: IPv4 as ::ffff:a.b.c.d, also where it stood in other clothes. False: no address. */
+bool http_address_unify(const char *address, unsigned char ret[16]);
+/* http_error.c: why `address` ("10.0.0.1:443") may not be connected to, and what would let it. */
+int http_fail_address(const char *label, const char *address, struct fl_err *err);
 char **http_hosts_copy(const char *const *hosts);
 void http_hosts_free(char **hosts);
 curl_socket_t http_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *addr);

@@ -212,7 +212,7 @@ static bool excepted(const char *const *hosts, struct fl_str host, const struct 
     return false;
 }
 
-bool fl_address_in(const char *const *blocks, const char *address)
+bool http_address_unify(const char *address, unsigned char ret[16])
 {
     struct sockaddr_storage sa = {.ss_family = AF_UNSPEC};
     struct in_addr in;
@@ -226,8 +226,16 @@ bool fl_address_in(const char *const *blocks, const char *address)
     } else {
         return false;
     }
+    unify((const struct sockaddr *)&sa, ret);
+    return true;
+}
+
+bool fl_address_in(const char *const *blocks, const char *address)
+{
     unsigned char a[16];
-    unify((const struct sockaddr *)&sa, a);
+    if (!http_address_unify(address, a)) {
+        return false;
+    }
     for (size_t i = 0; blocks && blocks[i]; i++) {
         bool in_block = false;
         if (block_holds(blocks[i], a, &in_block) && in_block) {
@@ -414,7 +422,5 @@ int fl_http_resolve(const char *host, uint16_t port, enum fl_http_reach reach,
     if (found) {
         freeaddrinfo(found);
     }
-    return x == 0 ? 0
-                  : fl_fail(err, FL_E_INVALID, "AddressNotAllowed", "%s: address %s is not allowed",
-                            host, text[0] ? text : "(none)");
+    return x == 0 ? 0 : http_fail_address(host, text, err);
 }

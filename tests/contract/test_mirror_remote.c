@@ -637,7 +637,7 @@ static void test_list__private_address_is_refused_unless_named(void **state)
               &e);
     row_check("refused", menv_list_of(&e, strict) == FL_E_INVALID, &e);
     row_check("refused", fl_text_eq(e.err.reason, "AddressNotAllowed"), &e);
-    row_check("refused", strstr(e.err.msg, "must be named in spec.allowedHosts"), &e);
+    row_check("refused", strstr(e.err.msg, "add it to spec.allowedHosts"), &e);
     row_check("named", menv_list_of(&e, e.r) == 0, &e);
     fl_adapter_git.close(strict);
     assert_int_equal(fl_peer_verify(e.peer), 0);

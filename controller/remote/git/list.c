@@ -539,18 +539,12 @@ static int list_upload_pack(struct list_call *c, struct fl_err *err)
     return surprise == TRY_V0 ? ask_advert(c, false, &v2, err) : learn(c, err);
 }
 
-/* The parsers do not know whose answer they read, and the client not who may allow an address. */
+/* The parsers do not know whose answer they read. */
 static void words_add(const struct list_call *c, struct fl_err *err)
 {
     static const char *const parsed[] = {"ProtocolError", "ProtocolEmpty", "RemoteError",
                                          "ObjectFormat"};
     struct fl_err was = err ? *err : (struct fl_err)FL_ERR_INIT;
-    if (fl_text_eq(was.reason, "AddressNotAllowed")) {
-        (void)fl_fail(err, was.code, was.reason,
-                      "%s: a private address must be named in spec.allowedHosts; a link-local one "
-                      "is never allowed",
-                      was.msg);
-    }
     for (size_t i = 0; i < FL_LEN(parsed); i++) {
         if (!fl_text_eq(was.reason, parsed[i])) {
             continue;
@@ -574,7 +568,6 @@ static int list_ssh(struct list_call *c, struct fl_err *err)
     e.out_cap = body_cap(c->filter);
     int x = git_env_remote(&e, c->r, c->r->url_text, &c->ctx, err);
     if (x < 0) {
-        words_add(c, err);
         return x;
     }
     fl_auto_val(fl_proc_resp) r;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/db_priv.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,7 +11,6 @@
 enum {
     DB_READERS = 8,
     DB_BATCH = 256,
-    DB_BUSY_MS = 5000,
     DB_WAL_PAGES = 4000, /* a checkpoint is due; 32 MiB of log */
     DB_WAL_AGAIN = 1000, /* after one, as long as the log does not begin anew */
     DB_WAL_LONG = 32000, /* 256 MiB: readers have kept the log from beginning anew */
@@ -64,73 +61,21 @@ struct fl_db {
 
 /* ---- connections ---- */
 
-static int conn_exec(struct fl_db_conn *c, const char *sql, const char *what, struct fl_err *err)
-{
-    int rc = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
-
-    return rc == SQLITE_OK ? 0 : fl_db_fail_rc(c->db, rc, what, err);
-}
-
-static void conn_free(struct fl_db_conn *c)
-{
-    if (!c) {
-        return;
-    }
-    fl_db_stmts_free(c);
-    (void)sqlite3_close(c->db);
-    fl_free(c);
-}
-
-/* Pages one by one: 20 of them at once for each connection, as is SQLite's habit, cannot be given back. */
-static void sqlite_setup(void)
-{
-    (void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
-}
-
-static int conn_open(const char *path, struct fl_db_conn **ret, struct fl_err *err)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    struct fl_db_conn *c = FL_NEW(struct fl_db_conn);
-    int rc;
-
-    (void)pthread_once(&once, sqlite_setup);
-    rc = sqlite3_open_v2(path, &c->db,
-                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-                             SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE,
-                         NULL);
-
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_busy_timeout(c->db, DB_BUSY_MS);
-    }
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
-    }
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_db_config(c->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
-    }
-    if (rc != SQLITE_OK) {
-        rc = fl_db_fail_rc(c->db, rc, path, err);
-        conn_free(c);
-        return rc;
-    }
-    *ret = c;
-    return 0;
-}
-
 static int reader_open(struct fl_db *db, struct fl_db_conn **ret, struct fl_err *err)
 {
     struct fl_db_conn *c = NULL;
-    int rc = conn_open(db->path, &c, err);
+    int rc = fl_db_conn_open(db->path, &c, err);
 
     if (!c) {
         return rc;
     }
-    rc = conn_exec(c,
-                   "PRAGMA cell_size_check=ON; PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY;"
-                   "PRAGMA query_only=ON",
-                   db->path, err);
+    rc = fl_db_conn_exec(
+        c,
+        "PRAGMA cell_size_check=ON; PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY;"
+        "PRAGMA query_only=ON",
+        db->path, err);
     if (rc) {
-        conn_free(c);
+        fl_db_conn_free(c);
         return rc;
     }
     *ret = c;
@@ -182,27 +127,28 @@ static int writer_sync(struct fl_db *db, struct fl_err *err)
                       : db->sync_normal ? "PRAGMA synchronous=NORMAL"
                                         : "PRAGMA synchronous=FULL";
 
-    return conn_exec(db->writer, sql, db->path, err);
+    return fl_db_conn_exec(db->writer, sql, db->path, err);
 }
 
 static int writer_open(struct fl_db *db, struct fl_err *err)
 {
-    int rc = conn_open(db->path, &db->writer, err);
+    int rc = fl_db_conn_open(db->path, &db->writer, err);
 
     if (!db->writer) {
         return rc;
     }
     /* The page size counts only before the first page is written: in a file that somebody made empty. Our thread checkpoints by itself, after it has
      * answered, so SQLite's own checkpoint within COMMIT is off. */
-    rc = conn_exec(db->writer,
-                   "PRAGMA page_size=8192; PRAGMA cell_size_check=ON; PRAGMA foreign_keys=ON;"
-                   "PRAGMA secure_delete=FAST; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-2048",
-                   db->path, err);
+    rc = fl_db_conn_exec(
+        db->writer,
+        "PRAGMA page_size=8192; PRAGMA cell_size_check=ON; PRAGMA foreign_keys=ON;"
+        "PRAGMA secure_delete=FAST; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-2048",
+        db->path, err);
     if (rc == 0) {
         rc = writer_set_wal(db, err);
     }
     if (rc == 0) {
-        rc = conn_exec(db->writer, "PRAGMA journal_size_limit=67108864", db->path, err);
+        rc = fl_db_conn_exec(db->writer, "PRAGMA journal_size_limit=67108864", db->path, err);
     }
     if (rc == 0) {
         rc = writer_sync(db, err);
@@ -234,11 +180,11 @@ static int writer_apply(struct fl_db *db, const char *const *migrations, int64_t
     int rc = 0;
 
     for (int64_t i = from; i < to && rc == 0; i++) {
-        rc = conn_exec(db->writer, migrations[i], "migration", err);
+        rc = fl_db_conn_exec(db->writer, migrations[i], "migration", err);
     }
     if (rc == 0) {
         (void)snprintf(version, sizeof(version), "PRAGMA user_version=%lld", (long long)to);
-        rc = conn_exec(db->writer, version, db->path, err);
+        rc = fl_db_conn_exec(db->writer, version, db->path, err);
     }
     return rc;
 }
@@ -263,13 +209,13 @@ static int writer_migrate(struct fl_db *db, const char *const *migrations, struc
                        "knows up to %lld)",
                        db->path, (long long)have, (long long)want);
     }
-    rc = conn_exec(db->writer, "BEGIN IMMEDIATE", db->path, err);
+    rc = fl_db_conn_exec(db->writer, "BEGIN IMMEDIATE", db->path, err);
     if (rc) {
         return rc;
     }
     rc = writer_apply(db, migrations, have, want, err);
     if (rc == 0) {
-        rc = conn_exec(db->writer, "COMMIT", db->path, err);
+        rc = fl_db_conn_exec(db->writer, "COMMIT", db->path, err);
     }
     if (rc && !sqlite3_get_autocommit(db->writer->db)) {
         (void)sqlite3_exec(db->writer->db, "ROLLBACK", NULL, NULL, NULL);
@@ -548,7 +494,7 @@ static int settle_fn(struct fl_db_conn *c, void *arg, struct fl_err *err)
     char sql[64];
 
     (void)snprintf(sql, sizeof(sql), "PRAGMA user_version=%lld", (long long)db->version);
-    return conn_exec(c, sql, db->path, err);
+    return fl_db_conn_exec(c, sql, db->path, err);
 }
 
 int fl_db_settle(struct fl_db *db, struct fl_err *err)
@@ -652,7 +598,7 @@ void fl_db_relax(struct fl_db *db)
         struct fl_db_conn *c = spare;
 
         spare = c->next;
-        conn_free(c);
+        fl_db_conn_free(c);
     }
 }
 
@@ -671,71 +617,6 @@ static int db_take_lock(struct fl_db *db, struct fl_err *err)
     return rc;
 }
 
-static int db_fail_file(int errnum, const char *what, const char *path, struct fl_err *err)
-{
-    char text[FL_ERRNO_TEXT];
-
-    return fl_fail(err, FL_E_UNAVAILABLE, "StoreUnavailable", "cannot %s %s: %s", what, path,
-                   fl_errno_text(errnum, text));
-}
-
-static int db_sync_file(const char *path, struct fl_err *err)
-{
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    int failed = 0;
-
-    if (fd < 0 || fsync(fd) != 0) {
-        failed = errno;
-    }
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return failed ? db_fail_file(failed, "write", path, err) : 0;
-}
-
-/* An empty database with a log. Without a journal and its four syncs: it has another name until it is whole. */
-static int db_make_empty(const char *path, struct fl_err *err)
-{
-    struct fl_db_conn *c = NULL;
-    /* SQLite would make it readable by all; its log and index take the mode of the file. */
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    int rc;
-
-    if (fd < 0) {
-        return db_fail_file(errno, "create", path, err);
-    }
-    (void)close(fd);
-    rc = conn_open(path, &c, err);
-    if (c) {
-        rc = conn_exec(c,
-                       "PRAGMA synchronous=OFF; PRAGMA journal_mode=MEMORY; PRAGMA page_size=8192;"
-                       "PRAGMA journal_mode=WAL",
-                       path, err);
-    }
-    conn_free(c);
-    return rc ? rc : db_sync_file(path, err);
-}
-
-static int db_make_file(struct fl_db *db, struct fl_err *err)
-{
-    fl_auto_text fresh = fl_asprintf("%s.new", db->path);
-    struct stat st;
-    int rc;
-
-    if (lstat(db->path, &st) == 0) {
-        return 0;
-    }
-    rc = db_make_empty(fresh, err);
-    if (rc == 0 && rename(fresh, db->path) != 0) {
-        rc = db_fail_file(errno, "create", db->path, err);
-    }
-    if (rc) {
-        (void)unlink(fresh);
-        return rc;
-    }
-    return fl_file_sync_folder(db->path, err);
-}
-
 static void db_free(struct fl_db *db)
 {
     while (db->free_readers) {
@@ -743,10 +624,10 @@ static void db_free(struct fl_db *db)
 
         db->free_readers = c->next;
         db->n_readers--;
-        conn_free(c);
+        fl_db_conn_free(c);
     }
     fl_assert(db->n_readers == 0);
-    conn_free(db->writer);
+    fl_db_conn_free(db->writer);
     if (db->lock_fd >= 0) {
         (void)close(db->lock_fd);
     }
@@ -764,7 +645,7 @@ static int db_prepare(struct fl_db *db, const struct fl_db_conf *conf, struct fl
     int rc = db_take_lock(db, err);
 
     if (rc == 0) {
-        rc = db_make_file(db, err);
+        rc = fl_db_file_make(db->path, err);
     }
     if (rc == 0) {
         rc = writer_open(db, err);
@@ -844,41 +725,7 @@ int64_t fl_db_size_bytes(struct fl_db *db)
     return stat(db->path, &st) == 0 ? (int64_t)st.st_size : 0;
 }
 
-static int backup_into(struct fl_db_conn *c, const char *path, struct fl_err *err)
-{
-    struct fl_stmt *s = fl_stmt_get(c, "VACUUM INTO ?1", err);
-
-    if (!s) {
-        return err ? (int)err->code : FL_E_BUG;
-    }
-    fl_stmt_bind_str(s, 1, fl_str_of(path));
-    return fl_stmt_run(s, err);
-}
-
-/* A connection of its own: those of the readers refuse writes of any kind, and the writer goes on meanwhile. */
 int fl_db_backup(struct fl_db *db, const char *path, struct fl_err *err)
 {
-    struct fl_err own = FL_ERR_INIT;
-    struct fl_err *e = err ? err : &own;
-    struct fl_db_conn *c = NULL;
-    int rc = fl_file_create(path, (struct fl_str){NULL, 0}, e);
-
-    if (rc) {
-        return rc;
-    }
-    rc = conn_open(db->path, &c, e);
-    if (c) {
-        rc = backup_into(c, path, e);
-    }
-    conn_free(c);
-    if (rc == 0) {
-        rc = db_sync_file(path, e); /* VACUUM INTO writes without */
-    }
-    if (rc == 0) {
-        rc = fl_file_sync_folder(path, e);
-    }
-    if (rc) {
-        (void)unlink(path);
-    }
-    return rc;
+    return fl_db_file_copy(db->path, path, err);
 }

@@ -17,6 +17,15 @@ struct fl_db_conn {
     struct fl_db_conn *next; /* of the idle ones */
 };
 
+/* db_file.c */
+int fl_db_conn_open(const char *path, struct fl_db_conn **ret, struct fl_err *err);
+int fl_db_conn_exec(struct fl_db_conn *c, const char *sql, const char *what, struct fl_err *err);
+void fl_db_conn_free(struct fl_db_conn *c); /* NULL is fine */
+/* An empty database with a log, where there is no file; under another name until it is whole. */
+int fl_db_file_make(const char *path, struct fl_err *err);
+/* A consistent copy in a new file, on disk. EXISTS. */
+int fl_db_file_copy(const char *from, const char *path, struct fl_err *err);
+
 /* A failure for a result code of SQLite: "<what>: <its words>". Returns the code. db may be NULL. */
 int fl_db_fail_rc(sqlite3 *db, int rc, const char *what, struct fl_err *err);
 /* Transaction control, many times a second: prepared, and never among the used ones. */

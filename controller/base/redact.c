@@ -57,6 +57,20 @@ static bool url_is_closed(struct fl_str s, size_t at)
     return strchr(marks, s.p[at]) != NULL && (at + 1 == s.n || is_space(s.p[at + 1]));
 }
 
+/* Over ssh nobody logs in by a name alone; as the user of other URLs tokens are written. */
+static bool user_may_be_seen(struct fl_str s, size_t at, size_t end)
+{
+    if (!ends_with_word(s, at - strlen("://"), "ssh", true)) {
+        return false;
+    }
+    for (; at < end; at++) {
+        if (!is_word(s.p[at]) && s.p[at] != '.' && s.p[at] != '+') {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* s[at..) stands behind "://". Adds what may be seen and returns where the URL, or its query, ends.
  */
 static size_t url_add(struct fl_buf *b, struct fl_str s, size_t at)
@@ -68,7 +82,7 @@ static size_t url_add(struct fl_buf *b, struct fl_str s, size_t at)
             userinfo = end;
         }
     }
-    if (userinfo > at) {
+    if (userinfo > at && !user_may_be_seen(s, at, userinfo)) {
         fl_buf_text(b, "***");
         at = userinfo;
     }
@@ -114,9 +128,55 @@ static bool introduces_credential(struct fl_str s, size_t at)
     return scheme_introduces(s, at, "Bearer") || scheme_introduces(s, at, "Basic");
 }
 
+static bool login_ends(char c)
+{
+    return is_space(c) || strchr("\"'<>/", c) != NULL;
+}
+
+/* Where "user:password" ends that has a ':' at s[at], which is at its last '@'; 0: none. ret_word:
+ * where the word ends, with no '@' between. An image has a digest there: "alpine:3.20@sha256:...". */
+static size_t login_end(struct fl_str s, size_t at, size_t *ret_word)
+{
+    static const char *const digests[] = {"sha256:", "sha512:"};
+    size_t end = 0;
+    for (at++; at < s.n && !login_ends(s.p[at]); at++) {
+        end = s.p[at] == '@' ? at : end;
+    }
+    *ret_word = at;
+    for (size_t i = 0; end > 0 && i < FL_LEN(digests); i++) {
+        if (fl_str_starts((struct fl_str){s.p + end + 1, s.n - end - 1}, digests[i])) {
+            return 0;
+        }
+    }
+    return end;
+}
+
+/* Where the user begins whose ':' stands at s[at]; nothing before `from`. */
+static size_t login_start(struct fl_str s, size_t from, size_t at)
+{
+    while (at > from && !login_ends(s.p[at - 1]) && !strchr("([{=,;|", s.p[at - 1])) {
+        at--;
+    }
+    return at;
+}
+
+/* s[at] is a ':'. Where a login that it is within ends, which has been added with what stands from
+ * `from` on; 0: there is none. */
+static size_t login_add(struct fl_buf *b, struct fl_str s, size_t from, size_t at, size_t *ret_word)
+{
+    size_t start = login_start(s, from, at);
+    size_t end = start < at ? login_end(s, at, ret_word) : 0;
+    if (end > 0) {
+        fl_buf_add(b, s.p + from, start - from);
+        fl_buf_text(b, "***");
+    }
+    return end;
+}
+
 void fl_redact(struct fl_buf *b, struct fl_str s)
 {
-    size_t from = 0; /* what lies before has been added */
+    size_t from = 0;  /* what lies before has been added */
+    size_t plain = 0; /* no password lies before */
     size_t at = 0;
     while (at < s.n) {
         char c = s.p[at++];
@@ -126,6 +186,10 @@ void fl_redact(struct fl_buf *b, struct fl_str s)
         if (c == ':' && at + 2 <= s.n && s.p[at] == '/' && s.p[at + 1] == '/') {
             fl_buf_add(b, s.p + from, at + 2 - from);
             from = at = url_add(b, s, at + 2);
+        } else if (c == ':' && at > plain) {
+            size_t end = login_add(b, s, from, at - 1, &plain);
+            from = end > 0 ? end : from;
+            at = end > 0 ? end : at;
         } else if (c != ':' && introduces_credential(s, at - 1)) {
             size_t end = credential_end(s, at);
             fl_buf_add(b, s.p + from, at - from);

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# kill -9 of fairlead, with all that it has started, at random moments of fetches, moves of refs, pushes and upkeep. After each:
-# the next pass repairs, mirror and push target have the refs of the source, `git fsck` finds nothing, no lock and no leftover of
-# a fetch is there. FAIRLEAD_KILLS=200 for the long run.
+# kill -9 of fairlead, mostly with all that it has started, in the middle of fetches, moves of refs, pushes and upkeep, each met
+# on purpose, and at random moments. After each: the next pass repairs, mirror and push target have the refs of the source,
+# `git fsck` finds nothing, no lock and no leftover of a fetch is there. FAIRLEAD_KILLS=200 for the long run.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/git.sh"
 
@@ -39,18 +39,67 @@ change() { # N
         git_commit app x/y "a folder"
     fi
 }
-# The whole session: git and its helpers die with fairlead, as when the machine goes away.
-kill_all() {
-    local pid p
+# Packs enough that upkeep is due after the next fetch: one small object each.
+scatter() {
+    local i
+    for i in $(seq 17); do
+        echo "$n $i $RANDOM" | git --git-dir "$T/git/app.git" hash-object -w --stdin |
+            git --git-dir "$T/git/app.git" pack-objects -q "$mirror/objects/pack/pack" >/dev/null
+    done
+}
+
+# --- what fairlead runs, without a process of our own: what is to be met lasts milliseconds
+
+exec {never}<> <(:) # a pipe that nobody writes to: waiting on it is a sleep
+nap() { read -r -t "$1" -u "$never" || true; }
+# phase_of COMMAND: which part of a pass this command of git is
+phase_of() {
+    case "$1" in
+    fetch | clone) phase=fetch ;;
+    update-ref) phase=move ;;
+    push) phase=push ;;
+    repack | commit-graph | pack-refs | prune | pack-objects) phase=upkeep ;;
+    *) phase=other ;;
+    esac
+}
+# children PID: sets kids (they lead groups of their own) and phase, that of the last of them; none: phase is "none"
+children() {
+    local file more argv kid
+    kids=() phase=none
+    for file in /proc/"$1"/task/*/children; do
+        # shellcheck disable=SC2162 # numbers
+        { read -a more || true; } 2>/dev/null <"$file" || continue
+        for kid in "${more[@]}"; do
+            mapfile -d '' -t argv 2>/dev/null <"/proc/$kid/cmdline" || continue
+            [ "${argv[0]:-}" = git ] || continue
+            kids+=("$kid")
+            phase_of "${argv[1]:-}"
+        done
+    done
+}
+# kill_at PHASE: waits until it is under way, 5 s at most, or a random time (any), and a moment more; kills. Sets phase to what
+# was met. Every third time what git is doing goes on without fairlead, else all dies, as when the machine goes away.
+kill_at() {
+    local pid kid i
     pid=$(cat "$T/fairlead.pid")
+    if [ "$1" = any ]; then
+        nap "$((RANDOM % 2)).$((RANDOM % 90 + 10))"
+    else
+        for i in $(seq 5000); do
+            children "$pid"
+            [ "$phase" != "$1" ] || break
+            nap 0.001
+        done
+        nap "0.0$((RANDOM % 3))$((RANDOM % 10))"
+    fi
+    kill -STOP "$pid"
+    children "$pid"
     rm -f "$T/fairlead.pid"
+    for kid in "${kids[@]}"; do
+        [ $((RANDOM % 3)) -eq 0 ] || kill -9 -- "-$kid" 2>/dev/null || true
+    done
     kill -9 "$pid"
     wait "$pid" 2>/dev/null || true
-    if [ $((RANDOM % 2)) -eq 0 ]; then
-        grep -laF "$T/data/mirrors" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3 | while read -r p; do
-            kill -9 "$p" 2>/dev/null || true
-        done || true # none is there
-    fi
 }
 mirror=$T/data/mirrors/default/app.git
 refs_of() { git ls-remote "$T/git/$1.git" 'refs/*'; }
@@ -64,13 +113,15 @@ git_commit app main first
 start_fairlead
 gm app "$http/plain/app.git" 'interval: 1s' 'guard: {onForcePush: KeepOld, maxDeletePercent: 100, maxDeletes: 100000}' \
     "push: [{name: there, url: \"$http/plain/target.git\"}]"
-during=0
+declare -A met=()
+phases=(fetch move push upkeep any)
 for n in $(seq "$kills"); do
+    wanted=${phases[$((n % ${#phases[@]}))]}
+    [ "$wanted" != upkeep ] || ! gm_is_same app app || scatter
     change "$n"
     [ $((RANDOM % 3)) -ne 0 ] || k annotate --overwrite gm/app "fairlead.dev/requested-at=$n" >/dev/null
-    sleep "$((RANDOM % 2)).$((RANDOM % 90 + 10))"
-    grep -qlaF "$mirror" /proc/[0-9]*/environ 2>/dev/null && during=$((during + 1))
-    kill_all
+    kill_at "$wanted"
+    met[$phase]=$((${met[$phase]:-0} + 1))
     if [ -d "$mirror" ]; then # readable at any moment
         git ls-remote "$mirror" >/dev/null || { echo "FAILED: kill $n left a mirror that cannot be read" >&2; exit 1; }
     fi
@@ -81,7 +132,13 @@ for n in $(seq "$kills"); do
         { echo "FAILED: git fsck after kill $n" >&2; exit 1; }
     check_eq "leftovers after kill $n" "$(leftovers)" ""
 done
-echo "$during of $kills kills met a process of git"
+for phase in "${phases[@]:0:4}" other none; do
+    echo "kills during $phase: ${met[$phase]:-0}"
+    case $phase in
+    other | none) continue ;;
+    esac
+    [ "$kills" -lt 15 ] || check "kills met a $phase" test "${met[$phase]:-0}" -gt 0
+done
 if [ "$kills" -gt 6 ]; then # from the fourth round on branches are forced
     check "old commits were kept" test -n "$(git --git-dir "$mirror" for-each-ref refs/fairlead/kept/)"
 fi

@@ -256,6 +256,12 @@ static const struct fl_field push_rows[] = {
      .pattern = URL_PATTERN,
      .doc = "Where to push to: https://, http:// or ssh://. Must be another repository than "
             "spec.url and the other targets. Same rules as spec.url."},
+    {.name = "provider",
+     .type = FL_ENUM,
+     AT_PUSH(provider),
+     .names = fl_git_provider_names,
+     .def = "\"generic\"",
+     .doc = "Whose way to sign in the Secret of this target follows, as spec.provider."},
     {.name = "secretRef",
      .type = FL_OBJECT,
      AT_PUSH(secret_ref),
@@ -683,17 +689,21 @@ static void check_credentials(const char *field, const struct fl_git_url *u, boo
     }
 }
 
-static void check_provider(const struct fl_git_mirror_spec *spec, const struct fl_git_url *u,
+/* field: as above. */
+static void check_provider(const char *field, const struct fl_git_url *u, int provider, bool secret,
                            struct fl_violations *vs)
 {
-    if (spec->provider != FL_GIT_GITHUB) {
+    fl_auto_val(fl_buf) at = FL_BUF_INIT(FL_BUF_ANY);
+    if (provider != FL_GIT_GITHUB) {
         return;
     }
     if (u->scheme != FL_GIT_HTTPS) {
-        fl_violate_text(vs, "spec.provider", fl_git_provider_names[spec->provider],
+        fl_buf_fmt(&at, "%s.provider", field);
+        fl_violate_text(vs, at.data, fl_git_provider_names[provider],
                         "signs in with tokens, which go over https:// only");
-    } else if (!spec->secret_ref) {
-        fl_violate(vs, FL_CAUSE_REQUIRED, "spec.secretRef", NULL, "%s",
+    } else if (!secret) {
+        fl_buf_fmt(&at, "%s.secretRef", field);
+        fl_violate(vs, FL_CAUSE_REQUIRED, at.data, NULL, "%s",
                    "provider github needs a Secret with githubAppID, githubAppPrivateKey and "
                    "githubAppInstallationID or githubAppInstallationOwner");
     }
@@ -774,6 +784,7 @@ static void check_target(const struct fl_git_mirror_spec *spec, size_t i, struct
     fl_buf_fmt(&field, "spec.push[%zu]", i);
     if (t->url && fl_git_url_parse(fl_str_of(t->url), &u, NULL) == 0) {
         check_credentials(field.data, &u, t->secret_ref != NULL, vs);
+        check_provider(field.data, &u, t->provider, t->secret_ref != NULL, vs);
         check_target_place(spec, i, field.data, vs);
     }
     check_refs(field.data, t->refs, vs);
@@ -796,7 +807,7 @@ static void check(const void *spec_, const void *old_spec, struct fl_violations 
     fl_check_common(&spec->common, vs);
     if (spec->url && fl_git_url_parse(fl_str_of(spec->url), &u, NULL) == 0) {
         check_credentials("spec", &u, spec->secret_ref != NULL, vs);
-        check_provider(spec, &u, vs);
+        check_provider("spec", &u, spec->provider, spec->secret_ref != NULL, vs);
     }
     check_refs("spec", spec->refs, vs);
     check_guard(spec->guard, vs);

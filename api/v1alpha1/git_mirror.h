@@ -44,6 +44,7 @@ struct fl_mirror_limits {
 struct fl_mirror_push {
     const char *name; /* required, unique, a DNS label */
     const char *url;  /* required */
+    int provider;     /* enum fl_git_provider, default generic; of this target alone */
     struct fl_local_ref *secret_ref;
     struct fl_mirror_refs *refs; /* NULL = what the mirror has */
     int divergence;              /* default Overwrite */

@@ -111,7 +111,7 @@ static int mirror_connect(struct mirror_pass *x, struct fl_err *err)
         return fl_fail(err, FL_E_UNSUPPORTED, "UnsupportedType", "no adapter offers git mirrors");
     }
     mirror_link_prune(x);
-    int r = mirror_link(x, "", x->spec->url, x->spec->secret_ref, &link, err);
+    int r = mirror_link(x, NULL, &link, err);
     if (r == 0) {
         x->remote = link->remote;
     }

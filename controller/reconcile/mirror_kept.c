@@ -185,21 +185,21 @@ static char *link_version(const struct mirror_pass *x, const char *secret)
     return fl_asprintf("%lld %s", (long long)x->p->obj->generation, secret);
 }
 
-static int link_open(struct mirror_pass *x, const char *field, const char *url,
-                     const struct fl_local_ref *ref, struct mirror_link *ret, struct fl_err *err)
+static int link_open(struct mirror_pass *x, const char *field, const struct fl_mirror_push *to,
+                     struct mirror_link *ret, struct fl_err *err)
 {
-    bool source = ret->name[0] == '\0';
+    const struct fl_local_ref *ref = to->secret_ref;
     if (ret->remote) { /* what it was opened from does not hold any more */
         x->ms->adapter->close(ret->remote);
         ret->remote = NULL;
     }
     fl_auto(fl_secret_data) secret = NULL;
     struct fl_remote_conf conf = {
-        .url = url,
+        .url = to->url,
         .timeout_ms = x->spec->common.timeout_ms < MIRROR_LIST_MS ? x->spec->common.timeout_ms
                                                                   : MIRROR_LIST_MS,
         .max_concurrent = CALLS_AT_ONCE,
-        .provider = fl_git_provider_names[source ? x->spec->provider : FL_GIT_GENERIC],
+        .provider = fl_git_provider_names[to->provider],
         .private_hosts = private_hosts(x),
         .run_dir = x->ms->run_dir,
         .clock = x->ms->conf.clock,
@@ -259,13 +259,20 @@ void mirror_link_prune(struct mirror_pass *x)
     m->n_links = n;
 }
 
-int mirror_link(struct mirror_pass *x, const char *name, const char *url,
-                const struct fl_local_ref *secret, struct mirror_link **ret, struct fl_err *err)
+int mirror_link(struct mirror_pass *x, const struct fl_mirror_push *target,
+                struct mirror_link **ret, struct fl_err *err)
 {
+    const struct fl_mirror_push source = {
+        .name = "",
+        .url = x->spec->url,
+        .provider = x->spec->provider,
+        .secret_ref = x->spec->secret_ref,
+    };
+    const struct fl_mirror_push *to = target ? target : &source;
     char seen[96] = "";
-    struct mirror_link *l = link_of(x->memo, name);
-    if (secret) {
-        fl_pass_secret_version(x->p, secret->name, seen);
+    struct mirror_link *l = link_of(x->memo, to->name);
+    if (to->secret_ref) {
+        fl_pass_secret_version(x->p, to->secret_ref->name, seen);
     }
     fl_auto_text version = link_version(x, seen);
     *ret = l;
@@ -273,8 +280,8 @@ int mirror_link(struct mirror_pass *x, const char *name, const char *url,
         return 0;
     }
     fl_auto_text field =
-        name[0] ? fl_asprintf("spec.push[%s].secretRef", name) : fl_strdup("spec.secretRef");
+        target ? fl_asprintf("spec.push[%s].secretRef", to->name) : fl_strdup("spec.secretRef");
     fl_free(l->rejected); /* what it did not take before it may take now */
     l->rejected = NULL;
-    return link_open(x, field, url, secret, l, err);
+    return link_open(x, field, to, l, err);
 }

@@ -79,11 +79,11 @@ void mirror_memo_give(struct mirror_pass *x);
 void mirror_memo_drop(struct fl_mirrors *ms, struct fl_str ns, struct fl_str name);
 /* Nothing is taken for granted any more. */
 void mirror_memo_doubt(struct mirror_memo *m);
-/* The remote of the source (name "") or a push target, opened if it is new or something about it
+/* The remote of a push target, or of the source (NULL), opened if it is new or something about it
  * changed. Failures: INVALID "SecretNotFound", those of fl_pass_secret and of the adapter's
  * open. The link stays until the pass's end. */
-int mirror_link(struct mirror_pass *x, const char *name, const char *url,
-                const struct fl_local_ref *secret, struct mirror_link **ret, struct fl_err *err);
+int mirror_link(struct mirror_pass *x, const struct fl_mirror_push *target,
+                struct mirror_link **ret, struct fl_err *err);
 /* Closes what spec.push does not name any more. */
 void mirror_link_prune(struct mirror_pass *x);
 /* A Secret that is named; not being there is INVALID: its arrival wakes the mirror. */

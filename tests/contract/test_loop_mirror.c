@@ -792,6 +792,23 @@ static void test_mirror__push_targets_follow(void **state)
     assert_int_equal(fl_fake_git_open(w.git), 2);
 }
 
+/* The source's way to sign in is not the target's. */
+static void test_mirror__push_target_has_a_provider_of_its_own(void **state)
+{
+    struct loop *l = *state;
+    good_secret(l);
+    mirrored(l,
+             ",'push':[{'name':'to','url':'" TO "','provider':'github','secretRef':{'name':'s'}}]");
+    loop_wait_ready(l, M, "pushed to 1 target");
+    fl_auto_text conf = fl_fake_git_last_conf(w.git);
+    assert_string_equal(conf, "hosts= provider=github run=/run secret=2");
+    loop_patch(l, M,
+               "{'spec':{'provider':'github','secretRef':{'name':'s'},'push':[" PUSH_TO "]}}");
+    loop_settle(l);
+    fl_auto_text other = fl_fake_git_last_conf(w.git);
+    assert_string_equal(other, "hosts= provider=generic run=/run secret=0");
+}
+
 static void test_mirror__push_target_that_rejects_stops_nothing_else(void **state)
 {
     struct loop *l = *state;
@@ -1190,6 +1207,7 @@ int main(void)
         mirror_test(test_mirror__r11_secret_that_is_missing_or_wrong_stalls_until_it_comes),
         mirror_test(test_mirror__webhook_route_follows_the_secret),
         mirror_test(test_mirror__push_targets_follow),
+        mirror_test(test_mirror__push_target_has_a_provider_of_its_own),
         mirror_test(test_mirror__push_target_that_rejects_stops_nothing_else),
         mirror_test(test_mirror__push_target_that_is_away_or_locked_stops_nothing_else),
         mirror_test(test_mirror__push_target_that_conflicts_is_tried_with_pauses),

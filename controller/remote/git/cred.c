@@ -299,7 +299,9 @@ static int take_app(const struct fl_remote_conf *conf, const struct fl_git_url *
     const struct fl_remote_key *owner = find(conf, "githubAppInstallationOwner");
     const struct fl_remote_key *key = find(conf, "githubAppPrivateKey");
     if (!fl_text_eq(conf->provider, "github")) {
-        return wrong(err, "it has the keys of a GitHub App, but spec.provider is not github");
+        return wrong(err,
+                     "it has the keys of a GitHub App, but provider is not github: set provider "
+                     "beside url and secretRef");
     }
     if (!id || !key) {
         return wrong(err, "key %s is missing", id ? "githubAppPrivateKey" : "githubAppID");
@@ -399,14 +401,13 @@ static int forms_check(const struct fl_remote_conf *conf, const struct fl_git_ur
         return forms_wrong(conf, f, err);
     }
     if (fl_text_eq(conf->provider, "github") && !f.app) {
-        return wrong(err, "spec.provider is github: the Secret must have githubAppID, "
+        return wrong(err, "provider is github: the Secret must have githubAppID, "
                           "githubAppPrivateKey and githubAppInstallationID or "
                           "githubAppInstallationOwner; use provider generic for other credentials");
     }
     if (ssh && !f.ssh) {
-        return wrong(err,
-                     "the URL is ssh: set spec.secretRef to a Secret with the keys identity and "
-                     "known_hosts");
+        return wrong(err, "the URL is ssh: set secretRef to a Secret with the keys identity and "
+                          "known_hosts");
     }
     if (f.ssh && !ssh) {
         return wrong(err,

@@ -172,6 +172,34 @@ static void test_git_mirror__credentials(void **state)
     }
 }
 
+static void test_git_mirror__provider_of_a_push_target(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        struct fl_mirror_push push;
+        const char *want;
+    } rows[] = {
+        {"App", {.url = OTHER, .secret_ref = &secret, .provider = FL_GIT_GITHUB}, ""},
+        {"App without Secret",
+         {.url = OTHER, .provider = FL_GIT_GITHUB},
+         "spec.push[0].secretRef: Required value: provider github needs a Secret with githubAppID, "
+         "githubAppPrivateKey and githubAppInstallationID or githubAppInstallationOwner\n"},
+        {"App over ssh",
+         {.url = "ssh://git@other.example.com/app.git",
+          .secret_ref = &secret,
+          .provider = FL_GIT_GITHUB},
+         "spec.push[0].provider: Invalid value: \"github\": signs in with tokens, which go over "
+         "https:// only\n"},
+    };
+    for (size_t i = 0; i < FL_LEN(rows); i++) {
+        struct fl_mirror_push push = rows[i].push;
+        push.name = "to";
+        struct fl_git_mirror_spec spec = {.url = HTTPS, .push = {&push, 1}};
+        row_kind_check(rows[i].name, &fl_kind_git_mirror, &spec, rows[i].want);
+    }
+}
+
 static void test_git_mirror__push_targets(void **state)
 {
     (void)state;
@@ -305,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_git_mirror__patterns),
         cmocka_unit_test(test_git_mirror__allowed_hosts),
         cmocka_unit_test(test_git_mirror__credentials),
+        cmocka_unit_test(test_git_mirror__provider_of_a_push_target),
         cmocka_unit_test(test_git_mirror__push_targets),
         cmocka_unit_test(test_git_mirror__times),
         cmocka_unit_test(test_git_mirror__refs_that_leave_nothing),

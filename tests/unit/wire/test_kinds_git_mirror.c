@@ -49,6 +49,10 @@ static void test_git_mirror__bad_input_and_its_words(void **state)
         {"unknown provider", "{" URL ",\"provider\":\"azure\"}",
          "spec.provider: Unsupported value: \"azure\": supported values: \"generic\", "
          "\"github\"\n"},
+        {"unknown provider of a target",
+         "{" URL ",\"push\":[{\"name\":\"a\",\"url\":\"https://h/app\",\"provider\":\"x\"}]}",
+         "spec.push[0].provider: Unsupported value: \"x\": supported values: \"generic\", "
+         "\"github\"\n"},
         {"percent", "{" URL ",\"guard\":{\"maxDeletePercent\":101,\"maxDeletes\":-1}}",
          "spec.guard.maxDeletePercent: Invalid value: 101: spec.guard.maxDeletePercent in body "
          "should be less than or equal to 100\nspec.guard.maxDeletes: Invalid value: -1: "

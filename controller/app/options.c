@@ -16,6 +16,7 @@ enum option_type {
     OPT_NAMESPACE,
     OPT_PERIOD,
     OPT_LENIENT, /* a duration; garbage is its default, and told (reference R3): never "off" by a slip */
+    OPT_LENIENT_PERIOD,
     OPT_ADDRESS
 };
 
@@ -23,9 +24,10 @@ enum {
     ON_STANDALONE = 1 << FL_CMD_STANDALONE,
     ON_RUN = 1 << FL_CMD_RUN,
     ON_KEY = 1 << FL_CMD_ROTATE_KEY,
-    ON_RARE = 1 << 30 /* --help tells the name alone */
+    ON_PURPOSE = 1 << 29, /* not by the environment, which is inherited */
+    ON_RARE = 1 << 30     /* --help tells the name alone */
 };
-#define PERIOD_MIN_MS 1000 /* of an OPT_PERIOD */
+#define PERIOD_MIN_MS 1000 /* of OPT_PERIOD and OPT_LENIENT_PERIOD */
 #define ON_BOTH (ON_STANDALONE | ON_RUN)
 
 struct option {
@@ -71,7 +73,7 @@ static const struct option options[] = {
      "debug, info, warn or error"},
     {"metrics-listen", OPT_ADDRESS, AT(metrics_listen), ON_BOTH, "HOST:PORT", NULL, NULL,
      "plain HTTP: /metrics, /healthz, /readyz"},
-    {"mirror-interval", OPT_LENIENT, AT(mirror_interval_ms), ON_BOTH, "TIME", "5m", NULL,
+    {"mirror-interval", OPT_LENIENT_PERIOD, AT(mirror_interval_ms), ON_BOTH, "TIME", "5m", NULL,
      "of git mirrors that name none; 0: never"},
     {"mirrors-dir", OPT_TEXT, AT(mirrors_dir), ON_BOTH, "DIR", NULL, NULL,
      "git mirrors; else mirrors/ in the data folder"},
@@ -81,15 +83,15 @@ static const struct option options[] = {
      "serve the API alone"},
     {"no-leader-elect", OPT_FLAG, AT(no_leader_elect), ON_RUN, NULL, NULL, NULL,
      "work at once, without the Lease fairlead"},
-    {"sync", OPT_CHOICE, AT(sync), ON_STANDALONE, "MODE", "full", option_syncs,
+    {"sync", OPT_CHOICE, AT(sync), ON_STANDALONE | ON_RARE, "MODE", "full", option_syncs,
      "normal: power loss may undo the newest"},
     {"tls-cert", OPT_TEXT, AT(tls_cert), ON_STANDALONE, "FILE", NULL, NULL,
      "certificate of the API (PEM); else made in DIR"},
     {"tls-key", OPT_TEXT, AT(tls_key), ON_STANDALONE, "FILE", NULL, NULL, "its key (PEM)"},
     {"trusted-proxies", OPT_TEXT, AT(trusted_proxies), ON_BOTH | ON_RARE, "LIST", NULL, NULL,
      "addresses whose X-Forwarded-For counts"},
-    {"web-anonymous-read", OPT_FLAG, AT(web_anonymous_read), ON_BOTH | ON_RARE, NULL, NULL, NULL,
-     "page and events without a token"},
+    {"web-anonymous-read", OPT_FLAG, AT(web_anonymous_read), ON_BOTH | ON_RARE | ON_PURPOSE, NULL,
+     NULL, NULL, "page and events without a token"},
     {"web-listen", OPT_ADDRESS, AT(web_listen), ON_BOTH, "HOST:PORT", NULL, NULL,
      "page, webhooks, live events, sync"},
     {"web-read-only", OPT_FLAG, AT(web_read_only), ON_BOTH | ON_RARE, NULL, NULL, NULL,
@@ -98,6 +100,8 @@ static const struct option options[] = {
      "certificate of --web-listen (PEM); else HTTP"},
     {"web-tls-key", OPT_TEXT, AT(web_tls_key), ON_BOTH | ON_RARE, "FILE", NULL, NULL,
      "its key (PEM)"},
+    {"webhook-quiet", OPT_LENIENT, AT(webhook_quiet_ms), ON_BOTH | ON_RARE, "TIME", "2s", NULL,
+     "silence after deliveries before one look; 0: none"},
     {"write-kubeconfig", OPT_TEXT, AT(write_kubeconfig), ON_STANDALONE, "FILE", NULL, NULL,
      "written when the API answers; else DIR/kubeconfig"},
 };
@@ -156,12 +160,32 @@ static int option_set_duration(const struct option *o, const char *value, char *
     return 0;
 }
 
+/* What is rounded to nothing is no "0". */
+static bool option_lenient_ms(const struct option *o, struct fl_str text, int64_t *ret)
+{
+    bool zero = true;
+    for (size_t i = 0; i < text.n; i++) {
+        zero = zero && !(text.p[i] >= '1' && text.p[i] <= '9');
+    }
+    if (!fl_duration_parse(text, ret) || *ret < 0) {
+        return false;
+    }
+    return *ret == 0 ? zero : o->type == OPT_LENIENT || *ret >= PERIOD_MIN_MS;
+}
+
 static void option_set_lenient(const struct option *o, const char *value, char *at,
                                const char *from)
 {
-    struct fl_str text = fl_str_trim(fl_str_of(value));
+    struct fl_str text = fl_str_of(value);
     int64_t ms = 0;
-    if (!fl_duration_parse(text, &ms) || ms < 0 || (ms > 0 && ms < PERIOD_MIN_MS)) {
+    while (text.n > 0 && (unsigned char)text.p[0] <= ' ') {
+        text.p++;
+        text.n--;
+    }
+    while (text.n > 0 && (unsigned char)text.p[text.n - 1] <= ' ') {
+        text.n--;
+    }
+    if (!option_lenient_ms(o, text, &ms)) {
         (void)fl_duration_parse(fl_str_of(o->def), &ms);
         if (text.n > 0) {
             fl_log(FL_LOG_WARN, "not a duration such as 30s, 5m or 1h30m: its default is used",
@@ -262,6 +286,7 @@ static int option_set(const struct option *o, const char *value, const char *fro
         return 0;
     }
     case OPT_LENIENT:
+    case OPT_LENIENT_PERIOD:
         option_set_lenient(o, value, base, from);
         return 0;
     case OPT_DURATION:
@@ -327,6 +352,12 @@ static int options_env(char *const *env, struct fl_arena *a, struct fl_options *
         for (size_t e = 0; env && env[e]; e++) {
             if (strncmp(env[e], name, n) != 0 || env[e][n] != '=' || env[e][n + 1] == '\0') {
                 continue;
+            }
+            if (options[i].on & ON_PURPOSE) { /* R27 */
+                return fl_fail(err, FL_E_INVALID, "Usage",
+                               "%s counts for nothing: say --%s, or %s: true in the file of "
+                               "--config",
+                               name, options[i].name, options[i].name);
             }
             int x = option_set(&options[i], fl_arena_text(a, env[e] + n + 1), name, ret, err);
             if (x < 0) {
@@ -488,6 +519,7 @@ int fl_options_parse(int argc, char *const *argv, char *const *env, struct fl_ar
 /* ---- help ---------------------------------------------------------------------------------------------------------- */
 
 #define HELP_COLUMN 30
+#define HELP_SCREEN 78
 #define HELP_WIDTH 70 /* leaves room for the last words */
 
 static void options_help_rows(enum fl_command command, struct fl_buf *b)
@@ -523,7 +555,9 @@ static void options_help_rare(enum fl_command command, struct fl_buf *b)
         }
         fl_buf_fmt(b, " --%s", o->name);
     }
-    fl_buf_text(b, ": controller/app/README.md\n");
+    static const char where[] = "controller/app/README.md\n";
+    fl_buf_text(b, b->len - line + strlen(where) > HELP_SCREEN ? ":\n     " : ": ");
+    fl_buf_text(b, where);
 }
 
 void fl_options_help(enum fl_command command, struct fl_buf *b)
@@ -560,8 +594,12 @@ void fl_options_page(struct fl_buf *b)
                 "| option | environment | commands | default | meaning |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < FL_LEN(options); i++) {
         const struct option *o = &options[i];
-        fl_buf_fmt(b, "| `--%s%s%s` | `%s` | ", o->name, o->arg ? " " : "", o->arg ? o->arg : "",
-                   option_env_name(o, a));
+        fl_buf_fmt(b, "| `--%s%s%s` | ", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+        if (o->on & ON_PURPOSE) {
+            fl_buf_text(b, "none | ");
+        } else {
+            fl_buf_fmt(b, "`%s` | ", option_env_name(o, a));
+        }
         option_commands_of(o, b);
         fl_buf_fmt(b, " | %s | %s |\n", o->def ? o->def : "", o->doc);
     }

@@ -34,7 +34,7 @@ struct fl_options {
     const char *trusted_proxies;
     const char *github_webhook_secret_file;
     const char *mirrors_dir;
-    int64_t mirror_interval_ms;
+    int64_t mirror_interval_ms, webhook_quiet_ms;
     const char *log_level, *log_format;
     int64_t grace_ms;
     int64_t backoff_max_ms;

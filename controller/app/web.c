@@ -8,8 +8,7 @@
 #include "wire/file.h"
 #include "wire/httpd.h"
 
-#define WEB_QUIET_MS 2000 /* R13: a burst of deliveries is one look ... */
-#define WEB_MAX_MS 30000  /* ... but not later than this */
+#define WEB_MAX_MS 30000 /* R13: a burst of deliveries is one look, but not later than this */
 #define WEB_TICK_MS 1000
 #define WEB_ASK_MS 30000
 #define WEB_SECRET_CAP 4096
@@ -42,7 +41,7 @@ static void webapp_wake(void *arg, const struct fl_kind *kind, struct fl_str ns,
                         const char *delivery)
 {
     struct fl_webapp *w = arg;
-    (void)fl_engine_wake(w->engine, kind, ns, name, FL_WAKE_HOOK, delivery, WEB_QUIET_MS,
+    (void)fl_engine_wake(w->engine, kind, ns, name, FL_WAKE_HOOK, delivery, w->o->webhook_quiet_ms,
                          WEB_MAX_MS);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "app/options.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "wire/file.h"
 
@@ -102,33 +103,185 @@ static void test_options__without_any_the_defaults_stand(void **state)
     assert_null(o.write_kubeconfig);
 }
 
-/* Reference git-and-pipelines.md 4.1: garbage is never "off". */
-static void test_options__r1_to_r6_interval_of_mirrors(void **state)
+/* ---- --mirror-interval and --webhook-quiet: R1 to R6, R13 (reference git-and-pipelines.md 4.1, 4.2) ---- */
+
+struct lenient_row {
+    const char *name;
+    struct line l;
+    int64_t want_ms;
+};
+
+static void interval_rows(void **state, const struct lenient_row *rows, size_t n)
 {
-    static const struct {
-        const char *name;
-        struct line l;
-        int64_t want_ms;
-    } rows[] = {
-        {"r1 unset", {.args = {"run"}}, 300000},
-        {"r1 empty", {.args = {"run"}, .env = {"FAIRLEAD_MIRROR_INTERVAL="}}, 300000},
-        {"r1 blank", {.args = {"run"}, .env = {"FAIRLEAD_MIRROR_INTERVAL=  "}}, 300000},
-        {"r2 off", {.args = {"run"}, .env = {"FAIRLEAD_MIRROR_INTERVAL=0"}}, 0},
-        {"r3 garbage", {.args = {"run"}, .env = {"FAIRLEAD_MIRROR_INTERVAL=often"}}, 300000},
-        {"r3 garbage by flag", {.args = {"run", "--mirror-interval", "x"}}, 300000},
-        {"r4 blanks around", {.args = {"run"}, .env = {"FAIRLEAD_MIRROR_INTERVAL= 90s "}}, 90000},
-        {"r5 fraction", {.args = {"run", "--mirror-interval=1.5h"}}, 5400000},
-        {"r5 two units", {.args = {"run", "--mirror-interval=1h30m"}}, 5400000},
-        {"r5 no unit", {.args = {"run", "--mirror-interval=60"}}, 300000},
-        {"r5 negative", {.args = {"run", "--mirror-interval=-5m"}}, 300000},
-        {"shorter than a second", {.args = {"run", "--mirror-interval=1ms"}}, 300000},
-    };
-    for (size_t i = 0; i < FL_LEN(rows); i++) {
+    for (size_t i = 0; i < n; i++) {
         fl_auto(fl_arena) a = fl_arena_new();
         struct fl_options o = {0};
         struct fl_err err = FL_ERR_INIT;
         if (parse(*state, &rows[i].l, a, &o, &err) < 0 || o.mirror_interval_ms != rows[i].want_ms) {
             fail_msg("%s: %lld %s", rows[i].name, (long long)o.mirror_interval_ms, err.msg);
+        }
+    }
+}
+
+static void test_options__r1_unset_or_blank_is_five_minutes(void **state)
+{
+    static const struct lenient_row rows[] = {
+        {"unset", {.args = {"run"}}, 300000},
+        {"empty", {.args = {"run"}, .env = {"FAIRLEAD_MIRROR_INTERVAL="}}, 300000},
+        {"blank", {.args = {"run"}, .env = {"FAIRLEAD_MIRROR_INTERVAL=  "}}, 300000},
+        {"blank by flag", {.args = {"run", "--mirror-interval", " \t"}}, 300000},
+        {"empty by flag", {.args = {"run", "--mirror-interval="}}, 300000},
+    };
+    interval_rows(state, rows, FL_LEN(rows));
+}
+
+/* That the loop is off then, and webhook and request still work: contract/test_loop_mirror.c. */
+static void test_options__r2_zero_is_off(void **state)
+{
+    static const struct lenient_row rows[] = {
+        {"environment", {.args = {"run"}, .env = {"FAIRLEAD_MIRROR_INTERVAL=0"}}, 0},
+        {"flag", {.args = {"run", "--mirror-interval=0"}}, 0},
+        {"with a unit", {.args = {"run", "--mirror-interval=0s"}}, 0},
+    };
+    interval_rows(state, rows, FL_LEN(rows));
+}
+
+static void keep_lines(void *arg, struct fl_str line)
+{
+    fl_buf_str(arg, line);
+}
+
+static void test_options__r3_garbage_is_five_minutes_and_told(void **state)
+{
+    static const struct {
+        const char *name, *env;
+    } rows[] = {
+        {"words", "FAIRLEAD_MIRROR_INTERVAL=often"},
+        {"off", "FAIRLEAD_MIRROR_INTERVAL=off"},
+        {"false", "FAIRLEAD_MIRROR_INTERVAL=false"},
+        {"a number", "FAIRLEAD_MIRROR_INTERVAL=60"},
+        {"minus nothing", "FAIRLEAD_MIRROR_INTERVAL=-"},
+        {"shorter than any clock of ours", "FAIRLEAD_MIRROR_INTERVAL=1ms"},
+        {"rounded to nothing", "FAIRLEAD_MIRROR_INTERVAL=-1us"},
+    };
+    for (size_t i = 0; i < FL_LEN(rows); i++) {
+        fl_auto_val(fl_buf) told = FL_BUF_INIT(FL_BUF_ANY);
+        const struct line l = {.args = {"run"}, .env = {rows[i].env}};
+        fl_auto(fl_arena) a = fl_arena_new();
+        struct fl_options o = {0};
+        struct fl_err err = FL_ERR_INIT;
+
+        fl_log_setup(FL_LOG_WARN, FL_LOG_TEXT);
+        fl_log_sink(keep_lines, &told);
+        int x = parse(*state, &l, a, &o, &err);
+        fl_log_sink(NULL, NULL);
+        if (x < 0 || o.mirror_interval_ms != 300000 ||
+            !strstr(told.data, "FAIRLEAD_MIRROR_INTERVAL") || !strstr(told.data, "default=5m")) {
+            fail_msg("%s: %lld, told: %s", rows[i].name, (long long)o.mirror_interval_ms,
+                     told.data);
+        }
+    }
+}
+
+static void test_options__r4_blanks_around_are_cut(void **state)
+{
+    static const struct lenient_row rows[] = {
+        {"environment", {.args = {"run"}, .env = {"FAIRLEAD_MIRROR_INTERVAL= 90s "}}, 90000},
+        {"flag", {.args = {"run", "--mirror-interval", "\t90s\n"}}, 90000},
+        {"off", {.args = {"run"}, .env = {"FAIRLEAD_MIRROR_INTERVAL= 0 "}}, 0},
+        {"within", {.args = {"run", "--mirror-interval=1m 30s"}}, 300000},
+    };
+    interval_rows(state, rows, FL_LEN(rows));
+}
+
+/* The grammar's own table is unit/base/test_duration.c. Less than a second is no interval here. */
+static void test_options__r5_durations_are_those_of_go(void **state)
+{
+    static const struct lenient_row rows[] = {
+        {"fraction", {.args = {"run", "--mirror-interval=1.5h"}}, 5400000},
+        {"two units", {.args = {"run", "--mirror-interval=1h30m"}}, 5400000},
+        {"signed", {.args = {"run", "--mirror-interval=+5s"}}, 5000},
+        {"ms", {.args = {"run", "--mirror-interval=1500ms"}}, 1500},
+        {"us", {.args = {"run", "--mirror-interval=2000000us"}}, 2000},
+        {"micro sign", {.args = {"run", "--mirror-interval=2000000\xc2\xb5s"}}, 2000},
+        {"ns", {.args = {"run", "--mirror-interval=3000000000ns"}}, 3000},
+        {"no unit", {.args = {"run", "--mirror-interval=60"}}, 300000},
+        {"unknown unit", {.args = {"run", "--mirror-interval=1d"}}, 300000},
+        {"negative", {.args = {"run", "--mirror-interval=-5m"}}, 300000},
+    };
+    interval_rows(state, rows, FL_LEN(rows));
+}
+
+/* The resource's own value before all of these: contract/test_loop_mirror.c. */
+static void test_options__r6_a_flag_beats_the_environment_for_the_interval(void **state)
+{
+    static const struct lenient_row rows[] = {
+        {"both",
+         {.args = {"run", "--mirror-interval=10m"}, .env = {"FAIRLEAD_MIRROR_INTERVAL=20m"}},
+         600000},
+        {"environment", {.args = {"run"}, .env = {"FAIRLEAD_MIRROR_INTERVAL=20m"}}, 1200000},
+        {"off by flag",
+         {.args = {"run", "--mirror-interval=0"}, .env = {"FAIRLEAD_MIRROR_INTERVAL=20m"}},
+         0},
+        {"garbage by flag is the default, not the environment",
+         {.args = {"run", "--mirror-interval=x"}, .env = {"FAIRLEAD_MIRROR_INTERVAL=20m"}},
+         300000},
+    };
+    interval_rows(state, rows, FL_LEN(rows));
+}
+
+static void test_options__r13_quiet_window_is_two_seconds_unless_told(void **state)
+{
+    static const struct lenient_row rows[] = {
+        {"unset", {.args = {"run"}}, 2000},
+        {"at once", {.args = {"run", "--webhook-quiet=0"}}, 0},
+        {"negative", {.args = {"run", "--webhook-quiet=-1s"}}, 2000},
+        {"garbage", {.args = {"run"}, .env = {"FAIRLEAD_WEBHOOK_QUIET=soon"}}, 2000},
+        {"its own", {.args = {"run"}, .env = {"FAIRLEAD_WEBHOOK_QUIET=250ms"}}, 250},
+    };
+    for (size_t i = 0; i < FL_LEN(rows); i++) {
+        fl_auto(fl_arena) a = fl_arena_new();
+        struct fl_options o = {0};
+        struct fl_err err = FL_ERR_INIT;
+        if (parse(*state, &rows[i].l, a, &o, &err) < 0 || o.webhook_quiet_ms != rows[i].want_ms) {
+            fail_msg("%s: %lld %s", rows[i].name, (long long)o.webhook_quiet_ms, err.msg);
+        }
+    }
+}
+
+/* What opens reading to all is said on purpose: an environment is inherited. On which addresses it
+ * is refused: e2e/e2e_web.sh, since the program checks that when it opens its listener. */
+static void test_options__r27_anonymous_reading_is_no_matter_of_the_environment(void **state)
+{
+    static const struct {
+        const char *name;
+        struct line l;
+        bool want;
+        const char *words; /* of the refusal */
+    } rows[] = {
+        {"unset", {.args = {"run"}}, false, NULL},
+        {"flag", {.args = {"run", "--web-anonymous-read"}}, true, NULL},
+        {"file",
+         {.args = {"run", "--config=CONFIG"}, .file = "web-anonymous-read: true\n"},
+         true,
+         NULL},
+        {"environment",
+         {.args = {"run"}, .env = {"FAIRLEAD_WEB_ANONYMOUS_READ=true"}},
+         false,
+         "FAIRLEAD_WEB_ANONYMOUS_READ counts for nothing: say --web-anonymous-read"},
+    };
+    for (size_t i = 0; i < FL_LEN(rows); i++) {
+        fl_auto(fl_arena) a = fl_arena_new();
+        struct fl_options o = {0};
+        struct fl_err err = FL_ERR_INIT;
+        struct line l = rows[i].l;
+        if (l.file) {
+            l.args[1] = fl_arena_fmt(a, "--config=%s", ((struct place *)*state)->config);
+        }
+        int x = parse(*state, &l, a, &o, &err);
+        bool refused = x == FL_E_INVALID && rows[i].words && strstr(err.msg, rows[i].words);
+        if (o.web_anonymous_read != rows[i].want || (rows[i].words ? !refused : x < 0)) {
+            fail_msg("%s: %d \"%s\", %d", rows[i].name, x, err.msg, o.web_anonymous_read);
         }
     }
 }
@@ -487,7 +640,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options__without_any_the_defaults_stand),
-        cmocka_unit_test(test_options__r1_to_r6_interval_of_mirrors),
+        cmocka_unit_test(test_options__r1_unset_or_blank_is_five_minutes),
+        cmocka_unit_test(test_options__r2_zero_is_off),
+        cmocka_unit_test(test_options__r3_garbage_is_five_minutes_and_told),
+        cmocka_unit_test(test_options__r4_blanks_around_are_cut),
+        cmocka_unit_test(test_options__r5_durations_are_those_of_go),
+        cmocka_unit_test(test_options__r6_a_flag_beats_the_environment_for_the_interval),
+        cmocka_unit_test(test_options__r13_quiet_window_is_two_seconds_unless_told),
+        cmocka_unit_test(test_options__r27_anonymous_reading_is_no_matter_of_the_environment),
         cmocka_unit_test(test_options__each_command_is_known),
         cmocka_unit_test(test_options__a_flag_beats_the_environment_beats_the_file),
         cmocka_unit_test(test_options__switches_take_true_and_false),

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -390,7 +391,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     *context = NULL;
     req_deadline(r, HTTPD_IDLE_MS);
     fl_lock_take(&h->lock);
-    r->conn->feed = NULL;
+    httpd_feed_unlist(h, r->conn);
     h->active--;
     if (h->stopping && h->active == 0) {
         fl_cond_broadcast(&h->changed);
@@ -498,6 +499,7 @@ static void sweep(struct fl_httpd *h)
 {
     int64_t now = fl_clock_mono_ms(h->clock);
 
+    httpd_feed_sweep(h);
     for (struct httpd_conn *c = h->conns; c; c = c->next) {
         if (atomic_load(&c->deadline_ms) > now) {
             continue;
@@ -630,6 +632,12 @@ static int start_mhd(struct fl_httpd *h, struct fl_err *err)
         return rc;
     }
     h->port = listen_port(fd);
+    h->gone = epoll_create1(EPOLL_CLOEXEC);
+    if (h->gone < 0) {
+        rc = listen_fail(h, errno, err);
+        (void)close(fd);
+        return rc;
+    }
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     atomic_store(&h->starting, true);
@@ -653,6 +661,9 @@ static void httpd_free(struct fl_httpd *h)
         req_destroy(r);
     }
     httpd_work_release(&h->work);
+    if (h->gone >= 0) {
+        (void)close(h->gone);
+    }
     fl_cond_destroy(&h->changed);
     fl_lock_destroy(&h->lock);
     fl_free(h);
@@ -667,6 +678,7 @@ static void httpd_fill(struct fl_httpd *h, const struct fl_httpd_conf *conf)
     h->clock = conf->clock ? conf->clock : fl_clock_real();
     (void)snprintf(h->name, sizeof(h->name), "%.15s",
                    conf->server_name ? conf->server_name : "http");
+    h->gone = -1;
     fl_lock_init(&h->lock, "httpd", FL_RANK_WIRE);
     fl_cond_init(&h->changed);
     httpd_work_init(&h->work, h->name, h->conf.workers, req_work);

@@ -2,7 +2,8 @@
  * HTTP/1.1 server over libmicrohttpd (its only user), TLS by certificate and key in PEM. Bodies are collected under a cap,
  * then the handler runs on a worker thread; feeds are suspended while empty and never hold a worker. Refuses malformed
  * requests (libraries.md: unequal or two Content-Length, Content-Length with Transfer-Encoding, no or two Host, control
- * bytes, unknown methods). A feed whose client stops reading is closed when its unsent bytes pass a cap or their age 30 s;
+ * bytes, unknown methods). A feed whose client stops reading is closed when its unsent bytes pass a cap or their age 30 s,
+ * one whose client has gone (or said that it will send no more) within a second or so;
  * every feed ends by itself after 60 min at most (the producer may end it earlier). */
 #ifndef FL_WIRE_HTTPD_H
 #define FL_WIRE_HTTPD_H

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Streams: libmicrohttpd asks for bytes; when there are none the connection is suspended until the producer wakes it. */
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <microhttpd.h>
 
 #include "base/mem.h"
 #include "wire/httpd_priv.h"
+
+enum { GONE_AT_ONCE = 64 };
 
 struct httpd_feed {
     struct MHD_Connection *mhd;
@@ -144,6 +147,43 @@ static ssize_t feed_read(void *cls, uint64_t pos, char *buf, size_t max)
     return (ssize_t)n;
 }
 
+/* The library does not look at a connection that is suspended, so that its client's end would show with the next bytes only. */
+static void feed_enlist(struct fl_httpd *h, struct httpd_feed *f)
+{
+    struct epoll_event e = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = f->conn};
+
+    fl_lock_scope(&h->lock);
+    f->ending =
+        h->stopping; /* either the stop finds it among the connections, or it finds the stop */
+    f->conn->feed = f;
+    (void)epoll_ctl(h->gone, EPOLL_CTL_ADD, f->conn->fd, &e);
+}
+
+void httpd_feed_unlist(struct fl_httpd *h, struct httpd_conn *c)
+{
+    fl_lock_assert_held(&h->lock);
+    if (c->feed) {
+        (void)epoll_ctl(h->gone, EPOLL_CTL_DEL, c->fd, NULL);
+        c->feed = NULL;
+    }
+}
+
+void httpd_feed_sweep(struct fl_httpd *h)
+{
+    struct epoll_event v[GONE_AT_ONCE];
+    int n = GONE_AT_ONCE;
+
+    fl_lock_assert_held(&h->lock);
+    while (n == GONE_AT_ONCE) {
+        n = epoll_wait(h->gone, v, GONE_AT_ONCE, 0);
+        for (int i = 0; i < n; i++) {
+            struct httpd_conn *c = v[i].data.ptr;
+
+            httpd_feed_expire(c->feed);
+        }
+    }
+}
+
 bool httpd_feed_start(struct httpd_req *r)
 {
     struct fl_clock *clock = r->h->clock;
@@ -158,11 +198,7 @@ bool httpd_feed_start(struct httpd_req *r)
     f->feed = fl_take(r->res.feed);
     fl_lock_init(&f->lock, "httpd feed", FL_RANK_WIRE + 1);
     r->feed = f;
-    /* Either the stop finds it among the connections, or it finds the stop. */
-    fl_lock_take(&r->h->lock);
-    f->ending = r->h->stopping;
-    r->conn->feed = f;
-    fl_lock_drop(&r->h->lock);
+    feed_enlist(r->h, f);
     f->feed->ops->set_waker(f->feed, feed_wake, f);
     /* The kernel would let a client that does not read hold megabytes. */
     (void)setsockopt(r->conn->fd, SOL_SOCKET, SO_SNDBUF, &unsent, sizeof(unsent));

@@ -108,6 +108,9 @@ bool httpd_feed_start(struct httpd_req *r);
 void httpd_feed_free(struct httpd_feed *f);
 /* Any thread, while the feed cannot be freed: it ends when its client has taken what is on the way. */
 void httpd_feed_end(struct httpd_feed *f);
+/* Under fl_httpd.lock: the connection's request is over; ends the feeds whose clients have gone. */
+void httpd_feed_unlist(struct fl_httpd *h, struct httpd_conn *c);
+void httpd_feed_sweep(struct fl_httpd *h);
 /* Its deadline passed: ends it, or cuts the connection when the client does not read. */
 void httpd_feed_expire(struct httpd_feed *f);
 
@@ -134,6 +137,7 @@ struct fl_httpd {
     bool sweep_over;
     struct fl_cond changed; /* active fell to 0 while stopping; sweep_over */
     pthread_t sweeper;
+    int gone; /* epoll: the connections that have a feed, for their client's end; used under the lock */
 
     atomic_bool starting; /* libmicrohttpd's complaints are collected */
     char said[256];

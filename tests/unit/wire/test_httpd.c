@@ -811,6 +811,36 @@ static void test_httpd__feed_closes_when_its_client_has_gone(void **state)
     stop(&s);
 }
 
+static void test_httpd__silent_feed_closes_when_its_client_has_gone(void **state)
+{
+    struct server s = {.feed = test_feed_new(), .clock = fl_clock_fake_new(0)};
+    fl_auto_val(fl_buf) got = FL_BUF_INIT(1000);
+    struct answer a;
+    int fd;
+
+    (void)state;
+    start(&s);
+    fd = dial(s.port);
+    (void)say(fd, GET("/feed"));
+    hear_head(fd, &a);
+    answer_release(&a);
+    test_feed_await_sleep(s.feed, 1);
+    /* One that is there is left alone, also when it has said more. */
+    (void)say(fd, GET("/none"));
+    fl_clock_advance(s.clock, 5000);
+    test_feed_push(s.feed, FL_STR("beat"));
+    assert_true(hear_chunk(fd, &got));
+    test_feed_await_sleep(s.feed, 2);
+    (void)close(fd);
+    /* Nothing is pushed: a look each second finds it, long before the feed's own end. */
+    for (int i = 0; i < PATIENCE_S * 100 && !test_feed_closed(s.feed); i++) {
+        fl_clock_advance(s.clock, 1000);
+        (void)poll(NULL, 0, 10);
+    }
+    assert_true(test_feed_closed(s.feed));
+    stop(&s);
+}
+
 struct pusher {
     struct test_feed *feed;
     int n;
@@ -1283,6 +1313,7 @@ int main(void)
         cmocka_unit_test(test_httpd__feed_sends_its_head_before_any_byte),
         cmocka_unit_test(test_httpd__feed_for_head_and_old_clients),
         cmocka_unit_test(test_httpd__feed_closes_when_its_client_has_gone),
+        cmocka_unit_test(test_httpd__silent_feed_closes_when_its_client_has_gone),
         cmocka_unit_test(test_httpd__feed_loses_nothing_while_many_threads_wake_it),
         cmocka_unit_test(test_httpd__connections_may_vanish_while_their_feed_is_woken),
         cmocka_unit_test(test_httpd__feed_ends_after_an_hour),

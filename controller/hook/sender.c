@@ -28,6 +28,8 @@ struct sender {
     const char *const *pings;
     const char *const *urls; /* paths to an URL of the repository, in order */
     const char *full_name;   /* path; NULL: owner and name below `repository` */
+    const char *host;        /* where a full name alone is one; NULL: nowhere */
+    const char *host_header; /* of a server of one's own; NULL */
 };
 
 static const char *const github_pushes[] = {"push", "create", "delete", NULL};
@@ -58,7 +60,9 @@ static const struct sender senders[] = {
                         .pushes = github_pushes,
                         .pings = github_pings,
                         .urls = github_urls,
-                        .full_name = "repository.full_name"},
+                        .full_name = "repository.full_name",
+                        .host = "github.com",
+                        .host_header = "x-github-enterprise-host"},
     [FL_HOOK_GITLAB] = {.event = "x-gitlab-event",
                         .id = "webhook-id",
                         .signing = SIGN_TOKEN,
@@ -296,8 +300,24 @@ static const char *sender_full_name(const struct sender *s, struct fl_arena *a, 
     return s->full_name ? sender_text(a, json, s->full_name) : NULL;
 }
 
-static void sender_repository(const struct sender *s, struct fl_arena *a, struct fl_str json,
-                              struct hook_delivery *d)
+/* A body without URLs: "owner/name" at the sender's host. */
+static const char *sender_named_place(const struct sender *s, const struct fl_request *req,
+                                      struct fl_arena *a, const char *full_name)
+{
+    struct fl_str host = {NULL, 0};
+    struct fl_str owner;
+    struct fl_str name = fl_str_of(full_name);
+    if (!s->host || !fl_str_cut(&name, '/', &owner) || owner.n == 0 || name.n == 0) {
+        return NULL;
+    }
+    if (!sender_header(req, s->host_header, &host) || host.n == 0) {
+        host = fl_str_of(s->host);
+    }
+    return sender_place_of(a, fl_arena_fmt(a, "https://%.*s/%s", FL_STR_ARG(host), full_name));
+}
+
+static void sender_repository(const struct sender *s, const struct fl_request *req,
+                              struct fl_arena *a, struct fl_str json, struct hook_delivery *d)
 {
     for (const char *const *path = s->urls; *path && !d->place; path++) {
         d->place = sender_place_of(a, sender_text(a, json, *path));
@@ -306,6 +326,9 @@ static void sender_repository(const struct sender *s, struct fl_arena *a, struct
         d->place = sender_clone_link(a, json);
     }
     d->full_name = sender_full_name(s, a, json);
+    if (!d->place) {
+        d->place = sender_named_place(s, req, a, d->full_name);
+    }
 }
 
 int hook_parse(enum fl_hook_type type, const struct fl_request *req, struct fl_arena *a,
@@ -336,7 +359,7 @@ int hook_parse(enum fl_hook_type type, const struct fl_request *req, struct fl_a
         if (fl_json_check(json, err) < 0) {
             return fl_wrap(err, "the body is no JSON");
         }
-        sender_repository(s, a, json, &d);
+        sender_repository(s, req, a, json, &d);
     }
     *ret = d;
     return 0;

@@ -36,8 +36,13 @@ struct fl_web {
 
 /* ---- answers ---- */
 
-static void web_headers(struct fl_response *res)
+static void web_headers(const struct fl_request *req, struct fl_response *res)
 {
+    unsigned char id[16];
+    fl_auto_val(fl_buf) hex = FL_BUF_INIT(2 * sizeof(id));
+    fl_random(id, sizeof(id));
+    fl_hex_add(&hex, id, sizeof(id));
+    fl_response_header(res, "X-Request-ID", fl_arena_text(req->arena, hex.data));
     fl_response_header(res, "Content-Security-Policy",
                        "default-src 'none'; script-src 'self'; style-src 'self'; "
                        "connect-src 'self'; img-src 'self' data:; base-uri 'none'; "
@@ -510,7 +515,7 @@ static void web_read(struct fl_web *w, const struct fl_request *req, struct fl_r
 void fl_web_serve(void *self, const struct fl_request *req, struct fl_response *res)
 {
     struct fl_web *w = self;
-    web_headers(res);
+    web_headers(req, res);
     if (fl_str_starts(req->path, "/hook/")) {
         fl_hooks_serve(w->conf.hooks, req, res);
     } else if (fl_str_starts(req->path, "/sync/")) {

@@ -8,6 +8,7 @@
 
 #include "api/scheme.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "hook/receiver.h"
@@ -81,18 +82,21 @@ static char *signature(const char *secret, const char *body)
     return fl_buf_take(&b);
 }
 
-/* The status; secret NULL: unsigned. */
-static int post(struct house *h, const char *path, const char *method, const char *event,
-                const char *id, const char *secret, const char *body)
+/* The status; secret NULL: unsigned; all of the answer is appended to said, if there is one. */
+static int post_as(struct house *h, const char *path, const char *method, const char *event,
+                   const char *id, const char *secret, const char *body, const char *type,
+                   struct fl_buf *said)
 {
     fl_auto_text sig = signature(secret ? secret : "", body);
-    struct fl_header headers[] = {
-        {"X-GitHub-Event", event}, {"X-GitHub-Delivery", id}, {"X-Hub-Signature-256", sig}};
+    struct fl_header headers[] = {{"Content-Type", type},
+                                  {"X-GitHub-Event", event},
+                                  {"X-GitHub-Delivery", id},
+                                  {"X-Hub-Signature-256", sig}};
     fl_auto(fl_arena) a = fl_arena_new();
     struct fl_request req = {.method = method,
                              .path = fl_str_of(path),
                              .headers = headers,
-                             .n_headers = secret ? 3 : 2,
+                             .n_headers = secret ? 4 : 3,
                              .body = fl_str_of(body),
                              .peer = "192.0.2.1",
                              .arena = a};
@@ -100,8 +104,20 @@ static int post(struct house *h, const char *path, const char *method, const cha
     fl_response_init(&res, FL_BUF_ANY);
     fl_hooks_serve(h->hooks, &req, &res);
     int status = res.status;
+    if (said) {
+        fl_buf_fmt(said, "%d %s %s", status, res.content_type, res.body.data);
+        for (size_t i = 0; i < res.n_headers; i++) {
+            fl_buf_fmt(said, "%s: %s\n", res.headers[i].name, res.headers[i].value);
+        }
+    }
     fl_response_release(&res);
     return status;
+}
+
+static int post(struct house *h, const char *path, const char *method, const char *event,
+                const char *id, const char *secret, const char *body)
+{
+    return post_as(h, path, method, event, id, secret, body, "application/json", NULL);
 }
 
 struct row {
@@ -120,6 +136,7 @@ static const struct row rows[] = {
      202, "team/one d;"},
     {"r17 unsigned", NULL, "POST", "push", NULL, REPO, 401, ""},
     {"r17 signed by another", NULL, "POST", "push", "other", REPO, 401, ""},
+    {"r17 the signature before the body", NULL, "POST", "push", "other", "x", 401, ""},
     {"body is no JSON", NULL, "POST", "push", SECRET, "x", 400, ""},
     {"r16 path unknown", "/hook/0123", "POST", "push", SECRET, REPO, 404, ""},
     {"path of a folder", "/hook/", "POST", "push", SECRET, REPO, 404, ""},
@@ -127,17 +144,21 @@ static const struct row rows[] = {
     {"app delivers for all", "/hook/github", "POST", "push", APP_SECRET, REPO, 202, "team/one d;"},
     {"app: r18 not managed here", "/hook/github", "POST", "push", APP_SECRET,
      "{\"repository\":{\"clone_url\":\"https://git.example/o/other\"}}", 202, ""},
+    {"app: r20 owner and name alone", "/hook/github", "POST", "push", APP_SECRET,
+     "{\"repository\":{\"name\":\"two\",\"owner\":{\"login\":\"o\"}}}", 202, "team/two d;"},
     {"app: r18 no repository", "/hook/github", "POST", "push", APP_SECRET, "{}", 204, ""},
     {"app: an object's secret is not the app's", "/hook/github", "POST", "push", SECRET, REPO, 401,
      ""},
 };
 
-static void test_receiver__answers_and_wakes(void **state)
+static void test_receiver__r17_r18_answers_and_wakes(void **state)
 {
     (void)state;
     for (size_t i = 0; i < FL_LEN(rows); i++) {
         struct house h;
+        char path[FL_HOOK_PATH];
         house_open(&h, APP_SECRET);
+        put(&h, "two", FL_HOOK_GITHUB, "", "github.com/o/two", path);
         const struct row *r = &rows[i];
         int status =
             post(&h, r->path ? r->path : h.path, r->method, r->event, "d", r->secret, r->body);
@@ -159,6 +180,88 @@ static void test_receiver__r16_without_a_secret_nothing_is_there(void **state)
     assert_int_equal(post(&h, "/hook/github", "POST", "push", "d", APP_SECRET, REPO), 404);
     assert_int_equal(post(&h, "/hook/github", "POST", "push", "d", "", REPO), 404);
     assert_int_equal(post(&h, "", "POST", "push", "d", "", REPO), 404);
+    static const char *const methods[] = {"POST", "GET"};
+    for (size_t i = 0; i < FL_LEN(methods); i++) { /* nor can it be told from what never was */
+        fl_auto_val(fl_buf) here = FL_BUF_INIT(FL_BUF_ANY);
+        fl_auto_val(fl_buf) nowhere = FL_BUF_INIT(FL_BUF_ANY);
+        (void)post_as(&h, "/hook/github", methods[i], "push", "d", APP_SECRET, REPO, NULL, &here);
+        (void)post_as(&h, "/hook/gone", methods[i], "push", "d", NULL, "x", NULL, &nowhere);
+        assert_string_equal(here.data, nowhere.data);
+    }
+    assert_string_equal(h.woken.data, "");
+    house_close(&h);
+}
+
+static void keep_lines(void *arg, struct fl_str line)
+{
+    fl_buf_str(arg, line);
+}
+
+/* An App delivers the pushes of each repository that it is installed in. */
+static void test_receiver__r18_a_repository_that_is_not_here_is_logged(void **state)
+{
+    (void)state;
+    fl_auto_val(fl_buf) told = FL_BUF_INIT(FL_BUF_ANY);
+    struct house h;
+    house_open(&h, APP_SECRET);
+    fl_log_setup(FL_LOG_INFO, FL_LOG_TEXT);
+    fl_log_sink(keep_lines, &told);
+    assert_int_equal(post(&h, "/hook/github", "POST", "push", "d7", APP_SECRET,
+                          "{\"repository\":{\"clone_url\":\"https://git.example/o/other\"}}"),
+                     202);
+    fl_log_sink(NULL, NULL);
+    assert_non_null(strstr(told.data, "level=info"));
+    assert_non_null(strstr(told.data, "git.example/o/other"));
+    assert_non_null(strstr(told.data, "d7"));
+    assert_string_equal(h.woken.data, "");
+    house_close(&h);
+}
+
+static void test_receiver__r19_json_and_form_wake_alike(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *type, *body;
+        int status;
+    } cases[] = {
+        {"json", "application/json", REPO, 202},
+        {"json with a charset", "application/json; charset=utf-8", REPO, 202},
+        {"form", "application/x-www-form-urlencoded",
+         "payload=%7B%22repository%22%3A%7B%22clone_url%22%3A%22https%3A%2F%2Fgit.example%2Fo%2Fn%"
+         "22%7D%7D",
+         202},
+        {"a form that says it is json", "application/json", "payload=%7B%7D", 400},
+    };
+    static const char *const doors[] = {"/hook/github", NULL};
+    for (size_t i = 0; i < FL_LEN(cases) * FL_LEN(doors); i++) {
+        const char *door = doors[i % FL_LEN(doors)];
+        struct house h;
+        house_open(&h, APP_SECRET);
+        int status =
+            post_as(&h, door ? door : h.path, "POST", "push", "d", door ? APP_SECRET : SECRET,
+                    cases[i / FL_LEN(doors)].body, cases[i / FL_LEN(doors)].type, NULL);
+        bool woken = strcmp(h.woken.data, "team/one d;") == 0;
+        if (status != cases[i / FL_LEN(doors)].status || woken != (status == 202)) {
+            fail_msg("%s at %s: %d, woken: %s", cases[i / FL_LEN(doors)].name,
+                     door ? door : "its path", status, h.woken.data);
+        }
+        house_close(&h);
+    }
+}
+
+/* Debug, not info: an App of a large host delivers hundreds a second. */
+static void test_receiver__r22_a_delivery_is_logged_by_its_id(void **state)
+{
+    (void)state;
+    fl_auto_val(fl_buf) told = FL_BUF_INIT(FL_BUF_ANY);
+    struct house h;
+    house_open(&h, "");
+    fl_log_setup(FL_LOG_DEBUG, FL_LOG_TEXT);
+    fl_log_sink(keep_lines, &told);
+    assert_int_equal(post(&h, h.path, "POST", "push", "72d3162e", SECRET, REPO), 202);
+    fl_log_sink(NULL, NULL);
+    fl_log_setup(FL_LOG_INFO, FL_LOG_TEXT);
+    assert_non_null(strstr(told.data, "delivery=72d3162e"));
     house_close(&h);
 }
 
@@ -236,7 +339,7 @@ static void test_receiver__r21_only_who_knows_a_path_may_send_much(void **state)
     house_close(&h);
 }
 
-static void test_seen__keeps_the_last_half_at_least(void **state)
+static void test_seen__r22_keeps_the_last_half_at_least(void **state)
 {
     (void)state;
     struct hook_seen s;
@@ -259,14 +362,17 @@ static void test_seen__keeps_the_last_half_at_least(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_receiver__answers_and_wakes),
+        cmocka_unit_test(test_receiver__r17_r18_answers_and_wakes),
         cmocka_unit_test(test_receiver__r16_without_a_secret_nothing_is_there),
+        cmocka_unit_test(test_receiver__r18_a_repository_that_is_not_here_is_logged),
+        cmocka_unit_test(test_receiver__r19_json_and_form_wake_alike),
         cmocka_unit_test(test_receiver__r22_a_delivery_is_taken_once),
+        cmocka_unit_test(test_receiver__r22_a_delivery_is_logged_by_its_id),
         cmocka_unit_test(test_receiver__r22_a_refused_delivery_may_come_again),
         cmocka_unit_test(test_receiver__path_changes_with_the_secret_and_goes_with_the_object),
         cmocka_unit_test(test_receiver__all_mirrors_of_a_place_are_woken),
         cmocka_unit_test(test_receiver__r21_only_who_knows_a_path_may_send_much),
-        cmocka_unit_test(test_seen__keeps_the_last_half_at_least),
+        cmocka_unit_test(test_seen__r22_keeps_the_last_half_at_least),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -252,7 +252,7 @@ static size_t n_headers(const struct fl_header *h, size_t max)
     return n;
 }
 
-static void test_sender__signatures_of_each_sender(void **state)
+static void test_sender__r17_signatures_of_each_sender(void **state)
 {
     (void)state;
     for (size_t i = 0; i < FL_LEN(verify_rows); i++) {
@@ -322,7 +322,16 @@ static const struct parse_row parse_rows[] = {
      "{\"repository\":{\"name\":\"n\",\"owner\":{\"name\":\"o\"}}}",
      {{"X-GitHub-Event", "push"}},
      HOOK_PUSH,
-     NULL,
+     "github.com/o/n",
+     "o/n",
+     ""},
+    {"r20 owner.login before owner.name and full_name",
+     FL_HOOK_GITHUB,
+     "{\"repository\":{\"full_name\":\"x/"
+     "y\",\"name\":\"n\",\"owner\":{\"name\":\"z\",\"login\":\"o\"}}}",
+     {{"X-GitHub-Event", "push"}},
+     HOOK_PUSH,
+     "github.com/o/n",
      "o/n",
      ""},
     {"r20 full_name alone",
@@ -330,8 +339,32 @@ static const struct parse_row parse_rows[] = {
      "{\"repository\":{\"full_name\":\"o/n\"}}",
      {{"X-GitHub-Event", "push"}},
      HOOK_PUSH,
-     NULL,
+     "github.com/o/n",
      "o/n",
+     ""},
+    {"r20 names at an Enterprise Server",
+     FL_HOOK_GITHUB,
+     "{\"repository\":{\"full_name\":\"o/n\"}}",
+     {{"X-GitHub-Event", "push"}, {"X-GitHub-Enterprise-Host", "GHE.example"}},
+     HOOK_PUSH,
+     "ghe.example/o/n",
+     "o/n",
+     ""},
+    {"r20 a name that is no owner and name",
+     FL_HOOK_GITHUB,
+     "{\"repository\":{\"full_name\":\"o\"}}",
+     {{"X-GitHub-Event", "push"}},
+     HOOK_PUSH,
+     NULL,
+     "o",
+     ""},
+    {"r20 a name that leads elsewhere",
+     FL_HOOK_GITHUB,
+     "{\"repository\":{\"full_name\":\"../n\"}}",
+     {{"X-GitHub-Event", "push"}},
+     HOOK_PUSH,
+     NULL,
+     "../n",
      ""},
     {"r18 push without a repository",
      FL_HOOK_GITHUB,
@@ -424,7 +457,7 @@ static bool same(const char *a, const char *b)
     return fl_text_eq(a, b);
 }
 
-static void test_sender__deliveries_of_each_sender(void **state)
+static void test_sender__r20_events_and_repositories_of_each_sender(void **state)
 {
     (void)state;
     for (size_t i = 0; i < FL_LEN(parse_rows); i++) {
@@ -478,8 +511,8 @@ static void test_sender__bodies_that_are_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sender__signatures_of_each_sender),
-        cmocka_unit_test(test_sender__deliveries_of_each_sender),
+        cmocka_unit_test(test_sender__r17_signatures_of_each_sender),
+        cmocka_unit_test(test_sender__r20_events_and_repositories_of_each_sender),
         cmocka_unit_test(test_sender__bodies_that_are_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 
 #include "api/scheme.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "hook/web.h"
 
 #define TABLE                                                                                      \
@@ -15,6 +16,7 @@
 
 struct house {
     struct fl_clock *clock;
+    struct fl_buf woken; /* by webhooks: "name;" each */
     struct fl_metrics *metrics;
     struct fl_hooks *hooks;
     struct fl_live *live;
@@ -24,6 +26,7 @@ struct house {
     const char *body;
     bool handle; /* a PATCH is followed at once by the object that has handled it */
     const char *ready;
+    char request_id[64]; /* of the last answer: it lies in the request's arena */
 };
 
 static void object(struct house *h, struct fl_str patch)
@@ -65,6 +68,16 @@ static int ask(void *arg, const char *method, const char *path, const char *acce
     return 0;
 }
 
+static void note(void *arg, const struct fl_kind *kind, struct fl_str ns, struct fl_str name,
+                 const char *delivery)
+{
+    struct house *h = arg;
+    (void)kind;
+    (void)ns;
+    (void)delivery;
+    fl_buf_fmt(&h->woken, "%.*s;", FL_STR_ARG(name));
+}
+
 static void house_open(struct house *h, bool read_only, bool anonymous)
 {
     static const struct fl_kind *const kinds[] = {&fl_kind_registry, NULL};
@@ -75,7 +88,9 @@ static void house_open(struct house *h, bool read_only, bool anonymous)
                         .body = TABLE,
                         .ready = "True"};
     fl_buf_init(&h->asked, FL_BUF_ANY);
-    const struct fl_hooks_conf hooks = {.clock = h->clock, .metrics = h->metrics};
+    fl_buf_init(&h->woken, FL_BUF_ANY);
+    const struct fl_hooks_conf hooks = {
+        .clock = h->clock, .metrics = h->metrics, .wake = note, .wake_arg = h};
     const struct fl_live_conf live = {.clock = h->clock, .metrics = h->metrics};
     h->hooks = fl_hooks_new(&hooks);
     h->live = fl_live_new(&live);
@@ -99,21 +114,25 @@ static void house_close(struct house *h)
     fl_hooks_free(h->hooks);
     fl_metrics_free(h->metrics);
     fl_buf_release(&h->asked);
+    fl_buf_release(&h->woken);
     fl_clock_free(h->clock);
 }
 
-/* The response is the caller's; its feed is closed here. */
-static void request(struct house *h, const char *method, const char *target, const char *token,
-                    const char *peer, const char *forwarded, struct fl_response *res)
+static const char *header_of(const struct fl_response *res, const char *name)
 {
-    struct fl_header headers[2];
-    size_t n = 0;
-    if (token) {
-        headers[n++] = (struct fl_header){"Authorization", token};
+    for (size_t i = 0; i < res->n_headers; i++) {
+        if (strcmp(res->headers[i].name, name) == 0) {
+            return res->headers[i].value;
+        }
     }
-    if (forwarded) {
-        headers[n++] = (struct fl_header){"X-Forwarded-For", forwarded};
-    }
+    return NULL;
+}
+
+/* The response is the caller's; its feed is closed here. */
+static void request_with(struct house *h, const char *method, const char *target,
+                         const struct fl_header *headers, size_t n, const char *peer,
+                         struct fl_response *res)
+{
     struct fl_str query = fl_str_of(target);
     struct fl_str path;
     (void)fl_str_cut(&query, '?', &path);
@@ -131,6 +150,22 @@ static void request(struct house *h, const char *method, const char *target, con
         res->feed->ops->close(res->feed);
         res->feed = NULL;
     }
+    const char *id = header_of(res, "X-Request-ID");
+    (void)snprintf(h->request_id, sizeof(h->request_id), "%s", id ? id : "");
+}
+
+static void request(struct house *h, const char *method, const char *target, const char *token,
+                    const char *peer, const char *forwarded, struct fl_response *res)
+{
+    struct fl_header headers[2];
+    size_t n = 0;
+    if (token) {
+        headers[n++] = (struct fl_header){"Authorization", token};
+    }
+    if (forwarded) {
+        headers[n++] = (struct fl_header){"X-Forwarded-For", forwarded};
+    }
+    request_with(h, method, target, headers, n, peer, res);
 }
 
 struct row {
@@ -201,17 +236,104 @@ static const struct row rows[] = {
     {"hook", "POST", "/hook/0123", NULL, false, false, 200, "", 404, "not found", ""},
 };
 
-static bool has_header(const struct fl_response *res, const char *name)
+/* As reference R29 says, the policy stricter: nothing but what is named. */
+static void check_r29(const char *name, const struct house *h, const struct fl_response *res)
 {
-    for (size_t i = 0; i < res->n_headers; i++) {
-        if (strcmp(res->headers[i].name, name) == 0) {
-            return true;
+    static const struct {
+        const char *header, *part;
+    } want[] = {{"X-Content-Type-Options", "nosniff"},
+                {"X-Frame-Options", "DENY"},
+                {"Referrer-Policy", "no-referrer"},
+                {"Content-Security-Policy", "default-src 'none'; script-src 'self'; "}};
+    for (size_t i = 0; i < FL_LEN(want); i++) {
+        const char *said = header_of(res, want[i].header);
+        if (!said || !strstr(said, want[i].part)) {
+            fail_msg("%s: %s is %s", name, want[i].header, said ? said : "missing");
         }
     }
-    return false;
+    if (strlen(h->request_id) != 32 || strspn(h->request_id, "0123456789abcdef") != 32) {
+        fail_msg("%s: X-Request-ID is '%s', wanted 16 bytes in hex", name, h->request_id);
+    }
 }
 
-static void test_web__routes(void **state)
+static void test_web__r29_each_answer_has_an_id_of_its_own_and_a_small_body_is_taken(void **state)
+{
+    (void)state;
+    struct house h;
+    char first[64];
+    struct fl_response res;
+    house_open(&h, false, false);
+    request(&h, "GET", "/", NULL, "192.0.2.1", NULL, &res);
+    fl_response_release(&res);
+    memcpy(first, h.request_id, sizeof(first));
+    request(&h, "GET", "/", NULL, "192.0.2.1", NULL, &res);
+    fl_response_release(&res);
+    assert_string_not_equal(first, h.request_id);
+    static const char *const paths[] = {"/", "/state", "/sync/registries/team/one"};
+    for (size_t i = 0; i < FL_LEN(paths); i++) {
+        struct fl_request head = {.method = "POST", .path = fl_str_of(paths[i])};
+        assert_int_equal(fl_web_body_cap(h.web, &head), 1 << 20);
+    }
+    house_close(&h);
+}
+
+/* Stricter than stackit: reading without a token never lets anybody sync. */
+static void test_web__r27_anonymous_reading_is_reading(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *target;
+        int status;
+    } cases[] = {{"GET", "/state", 200},
+                 {"GET", "/events", 200},
+                 {"POST", "/sync/registries/team/one", 401},
+                 {"POST", "/sync/registries/team/one?wait=true", 401}};
+    for (size_t i = 0; i < FL_LEN(cases); i++) {
+        struct house h;
+        struct fl_response res;
+        house_open(&h, false, true);
+        request(&h, cases[i].method, cases[i].target, NULL, "192.0.2.1", NULL, &res);
+        if (res.status != cases[i].status || strstr(h.asked.data, "PATCH")) {
+            fail_msg("%s: %d; asked %s", cases[i].target, res.status, h.asked.data);
+        }
+        fl_response_release(&res);
+        house_close(&h);
+    }
+}
+
+/* Who opens it to all says so beside it (anonymous_read): read-only alone asks for a token still.
+ * That a reader costs no request at a remote: e2e/e2e_mirror.sh. */
+static void test_web__r28_read_only_has_no_way_to_write(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *method, *target, *token;
+        int status;
+    } cases[] = {{"state", "GET", "/state", NULL, 200},
+                 {"events", "GET", "/events", NULL, 200},
+                 {"sync", "POST", "/sync/registries/team/one", NULL, 405},
+                 {"sync with a token", "POST", "/sync/registries/team/one", "Bearer t", 405},
+                 {"sync and wait", "POST", "/sync/registries/team/one?wait=true", "Bearer t", 405},
+                 {"post state", "POST", "/state", "Bearer t", 405},
+                 {"delete", "DELETE", "/state", "Bearer t", 405},
+                 {"put the page", "PUT", "/", "Bearer t", 405}};
+    for (size_t i = 0; i < FL_LEN(cases); i++) {
+        struct house h;
+        struct fl_response res;
+        house_open(&h, true, true);
+        request(&h, cases[i].method, cases[i].target, cases[i].token, "192.0.2.1", NULL, &res);
+        bool wrote = strstr(h.asked.data, "PATCH") != NULL;
+        bool says =
+            strcmp(cases[i].name, "state") != 0 || strstr(res.body.data, "\"readOnly\":true");
+        if (res.status != cases[i].status || wrote || !says) {
+            fail_msg("%s: %d %s; asked %s", cases[i].name, res.status, res.body.data, h.asked.data);
+        }
+        fl_response_release(&res);
+        house_close(&h);
+    }
+}
+
+static void test_web__r29_routes_and_headers(void **state)
 {
     (void)state;
     for (size_t i = 0; i < FL_LEN(rows); i++) {
@@ -226,9 +348,84 @@ static void test_web__routes(void **state)
             strcmp(h.asked.data, r->asked) != 0) {
             fail_msg("%s: %d %s; asked %s", r->name, res.status, res.body.data, h.asked.data);
         }
-        if (!has_header(&res, "Content-Security-Policy") ||
-            !has_header(&res, "X-Content-Type-Options")) {
-            fail_msg("%s: headers are missing", r->name);
+        check_r29(r->name, &h, &res);
+        fl_response_release(&res);
+        house_close(&h);
+    }
+}
+
+/* No session, no CSRF check: who signs needs neither. A look reads, so read-only lets it through. */
+static void test_web__r23_webhooks_need_no_token_and_stay_when_read_only(void **state)
+{
+    (void)state;
+    for (int read_only = 0; read_only < 2; read_only++) {
+        struct house h;
+        char path[FL_HOOK_PATH];
+        house_open(&h, read_only != 0, false);
+        fl_auto_val(fl_secret) secret = {NULL, 0};
+        fl_secret_set(&secret, FL_STR("token"));
+        const struct fl_hook_route route = {.kind = &fl_kind_registry,
+                                            .ns = FL_STR("team"),
+                                            .name = FL_STR("one"),
+                                            .type = FL_HOOK_GITLAB,
+                                            .secret = &secret};
+        fl_hooks_ops.put(h.hooks, &route, path);
+        static const struct fl_header headers[] = {{"X-Gitlab-Token", "token"},
+                                                   {"X-Gitlab-Event", "Push Hook"},
+                                                   {"Origin", "https://elsewhere.example"}};
+        fl_auto(fl_arena) a = fl_arena_new();
+        struct fl_request req = {.method = "POST",
+                                 .path = fl_str_of(path),
+                                 .headers = headers,
+                                 .n_headers = FL_LEN(headers),
+                                 .body = FL_STR("{}"),
+                                 .peer = "192.0.2.1",
+                                 .arena = a};
+        struct fl_response res;
+        fl_response_init(&res, FL_BUF_ANY);
+        fl_web_serve(h.web, &req, &res);
+        assert_int_equal(res.status, 202);
+        assert_string_equal(h.woken.data, "one;");
+        fl_response_release(&res);
+        house_close(&h);
+    }
+}
+
+/* There are no sessions: a cookie is nobody, so there is nothing to forge and no CSRF header. Without
+ * wait it is as with wait=false; with wait=true success is 200, since the answer tells Ready. */
+static void test_web__r25_sync_is_for_who_has_a_token(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *method, *target;
+        struct fl_header header;
+        int status;
+    } cases[] = {
+        {"token", "POST", "/sync/registries/team/one", {"Authorization", "Bearer t"}, 202},
+        {"wait=false",
+         "POST",
+         "/sync/registries/team/one?wait=false",
+         {"Authorization", "Bearer t"},
+         202},
+        {"nobody", "POST", "/sync/registries/team/one", {"Accept", "*/*"}, 401},
+        {"cookie", "POST", "/sync/registries/team/one", {"Cookie", "session=t; token=t"}, 401},
+        {"token in the URL",
+         "POST",
+         "/sync/registries/team/one?token=t&access_token=t",
+         {"Accept", "*/*"},
+         401},
+        {"GET", "GET", "/sync/registries/team/one", {"Authorization", "Bearer t"}, 405},
+        {"PUT", "PUT", "/sync/registries/team/one", {"Authorization", "Bearer t"}, 405},
+    };
+    for (size_t i = 0; i < FL_LEN(cases); i++) {
+        struct house h;
+        struct fl_response res;
+        house_open(&h, false, true);
+        h.body = "{}";
+        request_with(&h, cases[i].method, cases[i].target, &cases[i].header, 1, "192.0.2.1", &res);
+        bool asked = strstr(h.asked.data, "PATCH") != NULL;
+        if (res.status != cases[i].status || asked != (res.status == 202)) {
+            fail_msg("%s: %d; asked %s", cases[i].name, res.status, h.asked.data);
         }
         fl_response_release(&res);
         house_close(&h);
@@ -318,7 +515,12 @@ static void test_web__r26_forwarded_for_counts_from_trusted_proxies_only(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_web__routes),
+        cmocka_unit_test(test_web__r29_routes_and_headers),
+        cmocka_unit_test(test_web__r29_each_answer_has_an_id_of_its_own_and_a_small_body_is_taken),
+        cmocka_unit_test(test_web__r27_anonymous_reading_is_reading),
+        cmocka_unit_test(test_web__r28_read_only_has_no_way_to_write),
+        cmocka_unit_test(test_web__r23_webhooks_need_no_token_and_stay_when_read_only),
+        cmocka_unit_test(test_web__r25_sync_is_for_who_has_a_token),
         cmocka_unit_test(test_web__r25_sync_waits_for_the_outcome),
         cmocka_unit_test(test_web__stopping_ends_waits_and_refuses_streams),
         cmocka_unit_test(test_web__r26_forwarded_for_counts_from_trusted_proxies_only),

@@ -41,10 +41,21 @@ struct lane {
     struct item *first, *last;
 };
 
+/* One thread inside fl_queue_get that has nothing to do, on its stack. */
+struct waiter {
+    struct waiter *next;
+    struct fl_cond woken;
+    bool listed; /* nobody has woken it */
+};
+
 struct fl_queue {
     struct fl_queue_conf conf;
     struct fl_lock lock; /* guards what follows */
-    struct fl_cond changed;
+    /* The one that came last is woken first: its memory is still warm. Only `timer` waits for the
+     * next delay, so that it wakes one thread and not all. */
+    struct waiter *waiters;
+    struct waiter *timer;
+    size_t waking;        /* threads that were woken and have not run since */
     struct fl_map *items; /* owns them */
     struct lane lanes[2];
     size_t queued, busy;
@@ -74,7 +85,6 @@ struct fl_queue *fl_queue_new(const struct fl_queue_conf *conf)
         q->conf.backoff_max_ms = BACKOFF_MAX_MS;
     }
     fl_lock_init(&q->lock, "queue", FL_RANK_QUEUE);
-    fl_cond_init(&q->changed);
     q->items = fl_map_new(item_free);
     return q;
 }
@@ -86,9 +96,68 @@ void fl_queue_free(struct fl_queue *q)
     }
     fl_map_free(q->items);
     fl_free(q->heap);
-    fl_cond_destroy(&q->changed);
+    fl_assert(q->waiters == NULL);
     fl_lock_destroy(&q->lock);
     fl_free(q);
+}
+
+/* ---- who waits ---- */
+
+static void waiter_unlist(struct fl_queue *q, struct waiter *w)
+{
+    struct waiter **at = &q->waiters;
+    while (w->listed && *at != w) {
+        at = &(*at)->next;
+    }
+    if (w->listed) {
+        *at = w->next;
+        w->listed = false;
+    }
+}
+
+static void wake(struct fl_queue *q, struct waiter *w)
+{
+    if (w && w->listed) {
+        waiter_unlist(q, w);
+        q->waking++;
+        fl_cond_signal(&w->woken);
+    }
+}
+
+/* Rather one that does not mind the clock. */
+static void wake_one(struct fl_queue *q)
+{
+    struct waiter *w = q->waiters;
+    wake(q, w && w == q->timer && w->next ? w->next : w);
+}
+
+/* After anything that may have made work: somebody is on his way to each key that waits, and
+ * somebody minds the clock. */
+static void hand_on(struct fl_queue *q)
+{
+    if (q->queued > q->waking || (q->heap_n > 0 && !q->timer && q->waking == 0)) {
+        wake_one(q);
+    }
+}
+
+/* Until there may be work. */
+static void wait_for_work(struct fl_queue *q)
+{
+    struct waiter me = {.next = q->waiters, .listed = true};
+    int64_t until_ms = FL_NEVER;
+    fl_cond_init(&me.woken);
+    q->waiters = &me;
+    if (!q->timer && q->heap_n > 0) {
+        q->timer = &me;
+        until_ms = q->heap[0]->due_ms;
+    }
+    fl_clock_wait(q->conf.clock, &me.woken, &q->lock, until_ms);
+    if (q->timer == &me) {
+        q->timer = NULL;
+    }
+    q->waking -= me.listed ? 0 : 1;
+    waiter_unlist(q, &me);
+    fl_cond_destroy(&me.woken);
 }
 
 /* ---- delays: a binary heap whose items know their place ---- */
@@ -167,8 +236,9 @@ static void delays_set(struct fl_queue *q, struct item *it)
 {
     heap_remove(q, it);
     heap_add(q, it, it->after_ms < it->quiet_ms ? it->after_ms : it->quiet_ms);
-    /* Every getter may be waiting for a later deadline. */
-    fl_cond_broadcast(&q->changed);
+    if (q->heap[0] == it) {
+        wake(q, q->timer); /* its delay is no longer the next */
+    }
 }
 
 /* ---- lanes ---- */
@@ -253,7 +323,6 @@ static void make_ready(struct fl_queue *q, struct item *it, bool slow)
         return;
     }
     lane_push(q, it);
-    fl_cond_signal(&q->changed);
 }
 
 void fl_queue_add(struct fl_queue *q, struct fl_str key, enum fl_lane lane)
@@ -261,6 +330,7 @@ void fl_queue_add(struct fl_queue *q, struct fl_str key, enum fl_lane lane)
     fl_lock_scope(&q->lock);
     if (!q->stopped) {
         make_ready(q, item_of(q, key), lane == FL_LANE_SLOW);
+        hand_on(q);
     }
 }
 
@@ -288,6 +358,7 @@ void fl_queue_add_after(struct fl_queue *q, struct fl_str key, int64_t delay_ms)
     fl_lock_scope(&q->lock);
     if (!q->stopped) {
         add_after(q, key, delay_ms);
+        hand_on(q);
     }
 }
 
@@ -343,6 +414,7 @@ void fl_queue_wake(struct fl_queue *q, struct fl_str key, const struct fl_wake *
     } else if (!it->queued && !it->dirty) { /* else it comes sooner */
         wake_when_quiet(q, it, quiet_ms, max_ms);
     }
+    hand_on(q);
 }
 
 void fl_queue_why(struct fl_queue *q, struct fl_str key, struct fl_wake *ret)
@@ -379,6 +451,7 @@ int64_t fl_queue_add_failed(struct fl_queue *q, struct fl_str key)
     count(q->conf.series.retries);
     int64_t delay = backoff_ms(q, it->failures);
     add_after(q, key, delay);
+    hand_on(q);
     return delay;
 }
 
@@ -461,10 +534,10 @@ bool fl_queue_get(struct fl_queue *q, char ret[FL_QUEUE_KEY])
         struct item *it = pick(q);
         if (it) {
             hand_out(q, it, ret);
+            hand_on(q);
             return true;
         }
-        fl_clock_wait(q->conf.clock, &q->changed, &q->lock,
-                      q->heap_n > 0 ? q->heap[0]->due_ms : FL_NEVER);
+        wait_for_work(q);
     }
     return false;
 }
@@ -485,7 +558,7 @@ void fl_queue_done(struct fl_queue *q, struct fl_str key)
     if (it->dirty && !q->stopped) {
         it->dirty = false;
         lane_push(q, it);
-        fl_cond_signal(&q->changed);
+        hand_on(q);
         return;
     }
     it->dirty = false;
@@ -504,13 +577,16 @@ void fl_queue_stop(struct fl_queue *q)
     while (q->heap_n > 0) {
         delays_drop(q, q->heap[0]);
     }
-    fl_cond_broadcast(&q->changed);
+    while (q->waiters) {
+        wake(q, q->waiters);
+    }
 }
 
 size_t fl_queue_len(struct fl_queue *q)
 {
     fl_lock_scope(&q->lock);
     take_due(q);
+    hand_on(q);
     return q->queued;
 }
 
@@ -518,6 +594,7 @@ void fl_queue_count(struct fl_queue *q, size_t *ret_waiting, size_t *ret_busy)
 {
     fl_lock_scope(&q->lock);
     take_due(q);
+    hand_on(q);
     *ret_waiting = q->queued;
     *ret_busy = q->busy;
 }

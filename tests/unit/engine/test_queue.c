@@ -427,6 +427,70 @@ static void test_queue__stop_ends_getters_and_drops_what_waits(void **state)
     fl_queue_free(g.q);
 }
 
+/* Getters that work until the queue is stopped; `done` counts what they were handed. */
+struct crew {
+    struct fl_queue *q;
+    struct fl_lock lock;
+    struct fl_cond changed;
+    size_t done;
+};
+
+static void *crew_run(void *arg)
+{
+    struct crew *c = arg;
+    char key[LEN_KEY];
+    while (fl_queue_get(c->q, key)) {
+        fl_queue_done(c->q, fl_str_of(key));
+        fl_lock_scope(&c->lock);
+        c->done++;
+        fl_cond_broadcast(&c->changed);
+    }
+    return NULL;
+}
+
+static void crew_wait(struct crew *c, size_t done)
+{
+    fl_lock_scope(&c->lock);
+    while (c->done < done) {
+        fl_cond_wait(&c->changed, &c->lock); /* a wake that is lost ends the test by its timeout */
+    }
+}
+
+static void test_queue__no_key_is_left_waiting_while_a_getter_is(void **state)
+{
+    (void)state;
+    enum { THREADS = 4, ROUNDS = 300, KEYS = 7 };
+    static const char *const keys[KEYS] = {"a", "b", "c", "d", "e", "f", "g"};
+    fl_auto(fl_clock) clock = fl_clock_fake_new(0);
+    struct crew c = {.q = fl_queue_new(&(struct fl_queue_conf){.clock = clock})};
+    pthread_t threads[THREADS];
+    size_t want = 0;
+    fl_lock_init(&c.lock, "crew", FL_RANK_APP);
+    fl_cond_init(&c.changed);
+    for (size_t i = 0; i < THREADS; i++) {
+        fl_thread_start(&threads[i], "getter", crew_run, &c);
+    }
+    for (size_t round = 0; round < ROUNDS; round++) {
+        size_t n = 1 + round % KEYS;
+        for (size_t i = 0; i < n; i++) {
+            int64_t delay = (int64_t)((round + i) % 3); /* now, and two moments later */
+            fl_queue_add_after(c.q, fl_str_of(keys[i]), delay);
+        }
+        fl_clock_advance(clock, 1);
+        fl_clock_advance(clock, 1);
+        want += n;
+        crew_wait(&c, want);
+    }
+    assert_int_equal(c.done, want);
+    fl_queue_stop(c.q);
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    fl_queue_free(c.q);
+    fl_cond_destroy(&c.changed);
+    fl_lock_destroy(&c.lock);
+}
+
 static void test_queue__series_count(void **state)
 {
     (void)state;
@@ -460,6 +524,7 @@ int main(void)
         cmocka_unit_test(test_queue__defaults_are_one_second_to_five_minutes),
         cmocka_unit_test(test_queue__getter_waits_for_the_clock),
         cmocka_unit_test(test_queue__stop_ends_getters_and_drops_what_waits),
+        cmocka_unit_test(test_queue__no_key_is_left_waiting_while_a_getter_is),
         cmocka_unit_test(test_queue__series_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,6 +138,7 @@ void fl_engine_free(struct fl_engine *e)
 /* ---- waking ---- */
 
 static const struct fl_wake changed = {.cause = FL_WAKE_CHANGE};
+static const struct fl_wake start = {.cause = FL_WAKE_START};
 
 static void key_of(struct fl_buf *key, struct fl_str ns, struct fl_str name)
 {
@@ -174,8 +175,8 @@ static bool is_asked(const struct fl_obj *o)
     return asked.n > 0 && !fl_str_eq(asked, fl_scan_path(o->text, "status.lastHandledRequest"));
 }
 
-/* How long the first pass after a start waits. What may have changed meanwhile does not. */
-static int64_t spread_ms(const struct engine_loop *l, const struct fl_obj *o)
+/* What may have changed meanwhile does not wait. */
+int64_t engine_spread(const struct engine_loop *l, const struct fl_obj *o)
 {
     int64_t observed = -1;
     int64_t interval = -1;
@@ -194,8 +195,10 @@ static int64_t spread_ms(const struct engine_loop *l, const struct fl_obj *o)
 
 static void first_pass(struct engine_loop *l, const struct fl_obj *o, struct fl_str key)
 {
-    fl_queue_because(l->queue, key, &changed);
-    fl_queue_add_after(l->queue, key, spread_ms(l, o));
+    int64_t wait = engine_spread(l, o);
+    bool meet = wait > 0 && l->ctl.meet;
+    fl_queue_because(l->queue, key, meet ? &start : &changed);
+    fl_queue_add_after(l->queue, key, meet ? 0 : wait);
 }
 
 static void wake_self(struct engine_loop *l, const struct fl_obj *old, const struct fl_obj *now,

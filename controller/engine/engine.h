@@ -28,6 +28,10 @@ struct fl_controller {
     /* One pass. Set conditions through pass.h; the outcome is one value. Called on a worker, one
      * per key at a time. */
     struct fl_result (*reconcile)(void *self, struct fl_pass *p);
+    /* Sees an object before its first pass after a start where `spread` puts that off, and in the
+     * passes that only say that it is suspended. May set status and conditions, asks no remote.
+     * NULL: nothing is to be seen. */
+    void (*meet)(void *self, struct fl_pass *p);
     /* Not NULL: a finalizer is kept on objects of this kind, and this runs when they are being
      * deleted; a pass that is under way then is cancelled. It must not block on a remote that is
      * gone. */

@@ -65,6 +65,8 @@ struct fl_engine {
 void engine_worker(struct engine_loop *l); /* a thread's life */
 /* A spec's interval, or the controller's where it leaves it out; 0: never by the clock. */
 int64_t engine_interval(const struct engine_loop *l, int64_t spec_ms);
+/* How long the first pass after a start waits; 0: not at all. */
+int64_t engine_spread(const struct engine_loop *l, const struct fl_obj *o);
 
 /* ---- told.c: any thread ---- */
 

@@ -25,10 +25,11 @@ struct fl_result fl_wait_event(void); /* only a change or an event; Ready=Unknow
 struct fl_result fl_failed(const struct fl_err *err);
 
 /* Why a pass is due; the strongest of what has gathered since the last: request, hook, change, clock. */
-enum fl_wake_cause { FL_WAKE_CLOCK, FL_WAKE_CHANGE, FL_WAKE_HOOK, FL_WAKE_REQUEST };
+enum fl_wake_cause { FL_WAKE_CLOCK, FL_WAKE_START, FL_WAKE_CHANGE, FL_WAKE_HOOK, FL_WAKE_REQUEST };
 struct fl_wake {
     enum fl_wake_cause
-        cause; /* CHANGE: of the object or of what it refers to, and the first pass after a start */
+        cause; /* CHANGE: of the object or of what it refers to, and the first pass after a start.
+                  START: the engine's own, no reconcile sees it */
     char detail[104]; /* HOOK: the delivery's id; "" = none */
 };
 

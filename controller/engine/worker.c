@@ -300,9 +300,32 @@ static void run_suspended(struct run *r)
     pass_set(p, "Suspended", "True", "Suspended",
              FL_STR("spec.suspend is true: nothing is observed or done until it is false"));
     pass_common(p)->observed_generation = p->obj->generation;
+    if (r->l->ctl.meet && r->wrong.n == 0) {
+        r->l->ctl.meet(r->l->ctl.self, p);
+    }
     fl_queue_forget(r->l->queue, r->key);
     r->outcome = OUTCOME_SUCCESS;
     (void)publish(r, true);
+}
+
+/* Whether it was met alone: its pass comes later. */
+static bool run_meeting(struct run *r)
+{
+    struct fl_pass *p = &r->p;
+    int64_t wait = p->wake.cause == FL_WAKE_START ? engine_spread(r->l, p->obj) : 0;
+    if (p->wake.cause == FL_WAKE_START) {
+        p->wake.cause = FL_WAKE_CHANGE;
+    }
+    if (wait <= 0) {
+        return false;
+    }
+    r->l->ctl.meet(r->l->ctl.self, p);
+    r->outcome = OUTCOME_REQUEUE_AFTER;
+    if (publish(r, true)) {
+        fl_queue_because(r->l->queue, r->key, &p->wake);
+        fl_queue_add_after(r->l->queue, r->key, wait);
+    }
+    return true;
 }
 
 /* Nothing is tried before the spec was changed; its interval may be what is wrong with it. */
@@ -385,6 +408,9 @@ static void run_pass(struct run *r)
     }
     if (p->common && p->common->suspend) {
         run_suspended(r);
+        return;
+    }
+    if (run_meeting(r)) {
         return;
     }
     fl_pass_condition_drop(p, "Suspended");

@@ -44,7 +44,11 @@ bool mirror_transient(const struct fl_err *err)
 
 const char *mirror_trigger(const struct fl_pass *p)
 {
-    static const char *const names[] = {"Interval", "Spec", "Webhook", "Manual"};
+    static const char *const names[] = {[FL_WAKE_CLOCK] = "Interval",
+                                        [FL_WAKE_START] = "Spec",
+                                        [FL_WAKE_CHANGE] = "Spec",
+                                        [FL_WAKE_HOOK] = "Webhook",
+                                        [FL_WAKE_REQUEST] = "Manual"};
     return names[p->wake.cause];
 }
 
@@ -499,11 +503,11 @@ static struct fl_result mirror_run(struct mirror_pass *x)
     return mirror_conclude(x);
 }
 
-static struct fl_result mirror_reconcile(void *self, struct fl_pass *p)
+static void mirror_begin(struct fl_mirrors *ms, struct fl_pass *p, struct mirror_pass *x)
 {
     const struct fl_git_mirror_spec *spec = p->spec;
-    struct mirror_pass x = {
-        .ms = self,
+    *x = (struct mirror_pass){
+        .ms = ms,
         .p = p,
         .spec = spec,
         .st = p->status,
@@ -512,15 +516,32 @@ static struct fl_result mirror_reconcile(void *self, struct fl_pass *p)
         .also = FL_ERR_INIT,
         .pushed = FL_ERR_INIT,
     };
-    x.filter = mirror_filter(spec->refs ? spec->refs : &fl_mirror_refs_default, x.limits->max_refs);
+    mirror_memo_take(x);
+}
+
+static struct fl_result mirror_reconcile(void *self, struct fl_pass *p)
+{
+    struct mirror_pass x;
+    mirror_begin(self, p, &x);
+    x.filter =
+        mirror_filter(x.spec->refs ? x.spec->refs : &fl_mirror_refs_default, x.limits->max_refs);
     x.st->path = mirror_path(self, p);
-    mirror_memo_take(&x);
     struct fl_result res = mirror_run(&x);
     if (x.repo) {
         x.ms->adapter->repo->close(x.repo);
     }
     mirror_memo_give(&x);
     return res;
+}
+
+/* Who sends must not be told that there is no such path because the remote need not be asked yet: hosts do not send again, and
+ * some switch a webhook off that fails. */
+static void mirror_meet(void *self, struct fl_pass *p)
+{
+    struct mirror_pass x;
+    mirror_begin(self, p, &x);
+    mirror_webhook(&x);
+    mirror_memo_give(&x);
 }
 
 /* ---- the end ---- */
@@ -583,6 +604,7 @@ struct fl_controller fl_mirror_controller(struct fl_mirrors *ms)
         .interval_ms = ms->conf.interval_ms,
         .spread = true,
         .reconcile = mirror_reconcile,
+        .meet = mirror_meet,
         .finalize = mirror_finalize,
         .refs = mirror_refs,
         .forget = mirror_forget,

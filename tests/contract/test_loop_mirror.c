@@ -548,6 +548,63 @@ static void test_mirror__suspended_is_left_alone(void **state)
     loop_wait_ready(l, M, "1 refs");
 }
 
+static bool puts_more(struct loop *l, const void *arg, struct fl_buf *why)
+{
+    const size_t *was = arg;
+    (void)l;
+    fl_buf_fmt(why, "%zu routes put", fl_fake_git_puts(w.git));
+    return fl_fake_git_puts(w.git) > *was;
+}
+
+/* Senders give up, or switch the hook off, when they are told that there is no such path. */
+static void test_mirror__suspended_still_takes_deliveries(void **state)
+{
+    struct loop *l = *state;
+    set("heads/main", "a");
+    loop_secret(l, "hook", "{'token':'first'}");
+    mirror(l, ",'suspend':true,'webhook':{'type':'gitea','secretRef':{'name':'hook'}}");
+    wait_condition(l, "WebhookConfigured", "Succeeded");
+    fl_auto_text path = loop_field(l, M, "status.webhookPath");
+    assert_non_null(path);
+    fl_auto_text one = fl_fake_git_routes(w.git);
+    assert_string_equal(one, "default/m type=3 secret=first place=git.example/team/app; ");
+    size_t puts = fl_fake_git_puts(w.git);
+    loop_stop(l);
+    loop_start(l);
+    loop_wait(l, "the route after a start", puts_more, &puts);
+    wake(l, "x");
+    loop_advance(l, HOUR_MS);
+    loop_settle(l);
+    assert_int_equal(fl_fake_git_calls(w.git), 0);
+    loop_patch(l, SECRETS "/hook", "{'stringData':{'token':'second'}}");
+    loop_settle(l);
+    fl_auto_text other = loop_field(l, M, "status.webhookPath");
+    assert_string_not_equal(other, path);
+    loop_patch(l, M, "{'spec':{'suspend':false}}");
+    loop_wait_ready(l, M, "1 refs");
+}
+
+static void test_mirror__routes_are_there_before_the_spread_first_pass(void **state)
+{
+    struct loop *l = *state;
+    loop_secret(l, "hook", "{'token':'first'}");
+    mirrored(l, ",'interval':'10h','webhook':{'type':'gitea','secretRef':{'name':'hook'}}");
+    wait_condition(l, "WebhookConfigured", "Succeeded");
+    loop_settle(l);
+    size_t puts = fl_fake_git_puts(w.git);
+    size_t lists = fl_fake_git_count(w.git, URL, FL_FAKE_GIT_LIST);
+    loop_stop(l);
+    loop_start(l);
+    loop_wait(l, "the route after a start", puts_more, &puts);
+    loop_settle(l);
+    assert_int_equal(fl_fake_git_count(w.git, URL, FL_FAKE_GIT_LIST), lists);
+    int64_t wait = loop_next_ms(l, "gitmirror") - fl_clock_mono_ms(l->clock);
+    assert_true(wait > 0 && wait <= HOUR_MS); /* a tenth of the interval */
+    wake(l, "x");
+    loop_advance(l, 2000);
+    wait_count(l, URL, FL_FAKE_GIT_LIST, lists + 1);
+}
+
 static void test_mirror__other_modes_show_and_do_nothing(void **state)
 {
     struct loop *l = *state;
@@ -1199,6 +1256,8 @@ int main(void)
         mirror_test(test_mirror__g2_blocked_force_push_waits_for_approval),
         mirror_test(test_mirror__g3_limits_stop_the_fetch),
         mirror_test(test_mirror__suspended_is_left_alone),
+        mirror_test(test_mirror__suspended_still_takes_deliveries),
+        mirror_test(test_mirror__routes_are_there_before_the_spread_first_pass),
         mirror_test(test_mirror__other_modes_show_and_do_nothing),
         mirror_test(test_mirror__r13_many_webhooks_are_one_pass),
         mirror_test(test_mirror__r12_wake_during_a_fetch_leaves_one_more),

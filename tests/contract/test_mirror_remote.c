@@ -617,7 +617,7 @@ static void test_list__retry_after_holds_for_the_whole_host(void **state)
     rows_verify();
 }
 
-static void test_list__private_address_is_refused_unless_named(void **state)
+static void test_list__g4_private_address_is_refused_unless_named(void **state)
 {
     (void)state;
     static const struct reply replies[] = {DO_CAPS, DO_REFS};
@@ -715,7 +715,7 @@ int main(void)
         cmocka_unit_test(test_list__statuses_and_faults_are_told_apart),
         cmocka_unit_test(test_list__remotes_of_one_trust_share_connections),
         cmocka_unit_test(test_list__retry_after_holds_for_the_whole_host),
-        cmocka_unit_test(test_list__private_address_is_refused_unless_named),
+        cmocka_unit_test(test_list__g4_private_address_is_refused_unless_named),
         cmocka_unit_test(test_list_target__asks_what_receive_pack_shows),
         cmocka_unit_test(test_open__bad_conf_is_refused_without_network),
     };

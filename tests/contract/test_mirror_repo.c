@@ -208,7 +208,7 @@ static void test_mirror__upkeep_when_enough_has_gathered(void **state)
 
 /* ---- limits ---- */
 
-static void test_mirror__a_pack_above_its_limit_is_refused_and_leaves_nothing(void **state)
+static void test_mirror__g3_a_pack_above_its_limit_is_refused_and_leaves_nothing(void **state)
 {
     static const struct {
         const char *name;
@@ -575,7 +575,7 @@ static void test_mirror__kills_at_any_moment_are_repaired(void **state)
 
 /* ---- the folder ---- */
 
-static void test_repo__open_tells_what_is_in_its_place(void **state)
+static void test_repo__r10_open_tells_what_is_in_its_place(void **state)
 {
     static const struct {
         const char *name, *make;
@@ -589,6 +589,9 @@ static void test_repo__open_tells_what_is_in_its_place(void **state)
          FL_E_INVALID, "RepositoryForeign"},
         {"somebody's repository", "git init -q --bare mirrors/m.git", FL_E_INVALID,
          "RepositoryForeign"},
+        {"a working checkout",
+         "git init -q --initial-branch=main mirrors/m.git; echo mine > mirrors/m.git/file",
+         FL_E_INVALID, "RepositoryForeign"},
         {"a link", "mkdir -p mirrors x; ln -s ../x mirrors/m.git", FL_E_INVALID,
          "RepositoryForeign"},
         {"a lock that is a link",
@@ -772,7 +775,7 @@ static void test_repo__moves_are_whole_or_nothing(void **state)
     box_free(b);
 }
 
-static void test_repo__kept_tips_are_apart(void **state)
+static void test_repo__g2_kept_tips_are_apart(void **state)
 {
     struct gitbox *b = box_new(NULL);
     fl_auto(fl_arena) a = fl_arena_new();
@@ -863,7 +866,7 @@ int main(void)
         cmocka_unit_test(test_mirror__an_update_asks_for_no_list_of_refs),
         cmocka_unit_test(test_mirror__ten_thousand_refs_are_packed_at_once),
         cmocka_unit_test(test_mirror__upkeep_when_enough_has_gathered),
-        cmocka_unit_test(test_mirror__a_pack_above_its_limit_is_refused_and_leaves_nothing),
+        cmocka_unit_test(test_mirror__g3_a_pack_above_its_limit_is_refused_and_leaves_nothing),
         cmocka_unit_test(test_mirror__malformed_objects_are_refused),
         cmocka_unit_test(test_mirror__a_shallow_remote_is_refused),
         cmocka_unit_test(test_mirror__what_is_gone_meanwhile_is_told),
@@ -873,13 +876,13 @@ int main(void)
         cmocka_unit_test(test_mirror__a_kill_in_the_middle_of_a_fetch_is_repaired),
         cmocka_unit_test(test_mirror__orphans_of_a_crash_keep_the_lock),
         cmocka_unit_test(test_mirror__kills_at_any_moment_are_repaired),
-        cmocka_unit_test(test_repo__open_tells_what_is_in_its_place),
+        cmocka_unit_test(test_repo__r10_open_tells_what_is_in_its_place),
         cmocka_unit_test(test_repo__is_opened_once),
         cmocka_unit_test(test_repo__remove_takes_all_and_follows_no_link),
         cmocka_unit_test(test_repo__is_readable_for_others),
         cmocka_unit_test(test_repo__refs_that_are_damaged_are_named),
         cmocka_unit_test(test_repo__moves_are_whole_or_nothing),
-        cmocka_unit_test(test_repo__kept_tips_are_apart),
+        cmocka_unit_test(test_repo__g2_kept_tips_are_apart),
         cmocka_unit_test(test_repo__large_files_are_seen),
     };
     fl_proc_global_init();

@@ -247,7 +247,7 @@ static void test_git_env__the_header_is_for_the_repository_alone(void **state)
     box_close(&b);
 }
 
-static void test_git_env__an_address_that_is_not_allowed_is_not_asked(void **state)
+static void test_git_env__g4_an_address_that_is_not_allowed_is_not_asked(void **state)
 {
     static const char *const urls[] = {"https://169.254.169.254/a.git", "https://10.0.0.1/a.git",
                                        "https://[::1]/a.git"};
@@ -266,6 +266,24 @@ static void test_git_env__an_address_that_is_not_allowed_is_not_asked(void **sta
         git_env_release(&e);
         box_close(&b);
     }
+}
+
+/* What a name resolves to is checked once: git has no second look at it. */
+static void test_git_env__g4_the_program_is_pinned_to_the_address_that_was_checked(void **state)
+{
+    struct box b = box_open("https://localhost:1/a.git", NULL, 0);
+    struct fl_ctx ctx = fl_ctx_root(fl_clock_real(), NULL);
+    struct git_env e;
+    struct fl_err err = FL_ERR_INIT;
+    (void)state;
+
+    git_env_init(&e, b.arena, NULL);
+    if (git_env_remote(&e, b.remote, "https://localhost:1/a.git", &ctx, &err)) {
+        fail_msg("%s", err.msg);
+    }
+    assert_string_equal(config_of(&e, "http.curloptResolve"), "localhost:1:127.0.0.1");
+    git_env_release(&e);
+    box_close(&b);
 }
 
 static void test_git_env__keys_are_in_a_private_folder_and_go(void **state)
@@ -331,7 +349,8 @@ int main(void)
         cmocka_unit_test(test_git_fail__credentials_are_never_told),
         cmocka_unit_test(test_git_env__is_made_from_nothing),
         cmocka_unit_test(test_git_env__the_header_is_for_the_repository_alone),
-        cmocka_unit_test(test_git_env__an_address_that_is_not_allowed_is_not_asked),
+        cmocka_unit_test(test_git_env__g4_an_address_that_is_not_allowed_is_not_asked),
+        cmocka_unit_test(test_git_env__g4_the_program_is_pinned_to_the_address_that_was_checked),
         cmocka_unit_test(test_git_env__keys_are_in_a_private_folder_and_go),
         cmocka_unit_test(test_git_env__what_a_crash_left_is_swept),
     };

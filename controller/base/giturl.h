@@ -50,6 +50,9 @@ struct fl_ref_filter {
     const char *const *exclude;
     size_t n_exclude;
     int64_t max_refs; /* for those who list */
+    /* For those who list: the version of a list that the caller remembers, made by the same
+     * remote with this filter; NULL = none. */
+    const char *known;
 };
 bool fl_ref_filter_admits(const struct fl_ref_filter *f, struct fl_str name);
 

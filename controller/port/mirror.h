@@ -29,6 +29,8 @@ enum fl_git_protocol { FL_GIT_V2, FL_GIT_V0, FL_GIT_DUMB, FL_GIT_PROCESS };
 
 struct fl_ref_list {
     struct fl_git_refs refs;
+    bool same; /* as the filter's `known`: refs were not read and are empty, sha256 is not told */
+    const char *version; /* equal answers have equal versions; NULL = the remote's ways have none */
     enum fl_git_protocol protocol;
     int64_t bytes; /* that the answer had */
     int requests;  /* 1; more where the remote's ways had to be learnt */

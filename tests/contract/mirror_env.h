@@ -40,7 +40,7 @@ struct menv {
 
 static inline void menv_init(struct menv *e)
 {
-    *e = (struct menv){.err = FL_ERR_INIT, .filter = {usual, 2, NULL, 0, 1000}};
+    *e = (struct menv){.err = FL_ERR_INIT, .filter = {usual, 2, NULL, 0, 1000, NULL}};
     e->clock = fl_clock_fake_new(1700000000000);
     e->ctx = fl_ctx_root(e->clock, &e->cancel);
     e->a = fl_arena_new();

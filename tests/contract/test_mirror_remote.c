@@ -569,6 +569,38 @@ static void script(struct menv *e, struct fl_arena *a, const struct reply *repli
     e->peer = fl_peer_play(steps, n);
 }
 
+/* The version that is known, the answer that comes, what is told. */
+static void test_list__answer_that_is_known_is_not_read_again(void **state)
+{
+    (void)state;
+    static const struct reply replies[] = {
+        DO_CAPS,
+        DO_REFS,
+        DO_REFS,
+        {ASK_REFS, .headers = {RESULT}, .items = {OID_B " refs/heads/main", "=0000"}},
+        {ASK_REFS, .headers = {RESULT}, .items = {OID_B " refs/heads/main"}}, /* cut */
+    };
+    struct menv e;
+    menv_init(&e);
+    fl_auto(fl_arena) a = fl_arena_new();
+    script(&e, a, replies, FL_LEN(replies));
+    row_check("open", open_text(&e, "/x.git", NULL, &e.r) == 0, &e);
+    row_check("first", menv_list_of(&e, e.r) == 0, &e);
+    row_check("first", !e.list.same && e.list.version && e.list.refs.n == 1, &e);
+    fl_auto_text version = fl_strdup(e.list.version);
+    e.filter.known = version;
+    row_check("same", menv_list_of(&e, e.r) == 0, &e);
+    row_check("same", e.list.same && e.list.refs.n == 0, &e);
+    row_check("same", fl_text_eq(e.list.version, version), &e);
+    row_check("another", menv_list_of(&e, e.r) == 0, &e);
+    row_check("another", !e.list.same && e.list.refs.n == 1, &e);
+    row_check("another", !fl_text_eq(e.list.version, version), &e);
+    row_check("cut", menv_list_of(&e, e.r) == FL_E_BAD_DATA, &e);
+    assert_int_equal(fl_peer_verify(e.peer), 0);
+    menv_release(&e);
+    rows_verify();
+}
+
 static void test_list__remotes_of_one_trust_share_connections(void **state)
 {
     (void)state;
@@ -713,6 +745,7 @@ int main(void)
         cmocka_unit_test(test_list__a_poll_is_one_request_once_learnt),
         cmocka_unit_test(test_list__an_answer_that_is_not_whole_fails),
         cmocka_unit_test(test_list__statuses_and_faults_are_told_apart),
+        cmocka_unit_test(test_list__answer_that_is_known_is_not_read_again),
         cmocka_unit_test(test_list__remotes_of_one_trust_share_connections),
         cmocka_unit_test(test_list__retry_after_holds_for_the_whole_host),
         cmocka_unit_test(test_list__g4_private_address_is_refused_unless_named),

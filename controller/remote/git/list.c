@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "remote/git/client.h"
 #include "remote/git/command.h"
+#include "wire/digest.h"
 
 #define UPLOAD_PACK "git-upload-pack"
 #define RECEIVE_PACK "git-receive-pack"
@@ -381,6 +382,16 @@ static enum surprise v2_surprise(const struct list_call *c)
     return gone ? LEARN_ANEW : NO_SURPRISE;
 }
 
+/* An answer whose bytes are those of one that was whole and well-formed is so too. */
+static bool is_known(struct list_call *c)
+{
+    char digest[FL_DIGEST_TEXT];
+    fl_digest_of(FL_SHA256, fl_buf_slice(&c->resp.body), digest);
+    c->list.version = fl_arena_text(c->arena, digest);
+    c->list.same = c->filter->known && strcmp(c->filter->known, digest) == 0;
+    return c->list.same;
+}
+
 static int ask_v2(struct list_call *c, enum surprise *ret_surprise, struct fl_err *err)
 {
     static const struct fl_header headers[] = {
@@ -410,8 +421,10 @@ static int ask_v2(struct list_call *c, enum surprise *ret_surprise, struct fl_er
     if (*ret_surprise == NO_SURPRISE && !type_is(c, "result", UPLOAD_PACK)) {
         return not_git(c, err);
     }
-    x = git_ls_refs_parse(fl_buf_slice(&c->resp.body), &c->known.caps, c->filter, c->arena,
-                          &c->list.refs, err);
+    if (x == 0 && !is_known(c)) {
+        x = git_ls_refs_parse(fl_buf_slice(&c->resp.body), &c->known.caps, c->filter, c->arena,
+                              &c->list.refs, err);
+    }
     c->list.sha256 = c->known.caps.sha256;
     c->list.protocol = FL_GIT_V2;
     return x;
@@ -419,8 +432,11 @@ static int ask_v2(struct list_call *c, enum surprise *ret_surprise, struct fl_er
 
 static int take_v0(struct list_call *c, struct fl_err *err)
 {
-    int x = git_v0_parse(fl_buf_slice(&c->resp.body), c->service, c->filter, c->arena,
+    int x = 0;
+    if (!is_known(c)) {
+        x = git_v0_parse(fl_buf_slice(&c->resp.body), c->service, c->filter, c->arena,
                          &c->list.refs, &c->list.sha256, err);
+    }
     if (x == 0) {
         known_learn(c, FL_GIT_V0);
         c->list.protocol = FL_GIT_V0;

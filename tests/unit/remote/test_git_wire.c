@@ -65,7 +65,7 @@ static void refs_text(struct fl_buf *b, const struct fl_git_refs *refs)
 }
 
 static const char *const usual[] = {"refs/heads/**", "refs/tags/**"};
-static const struct fl_ref_filter heads_tags = {usual, 2, NULL, 0, 1000};
+static const struct fl_ref_filter heads_tags = {usual, 2, NULL, 0, 1000, NULL};
 
 struct row {
     const char *name;
@@ -292,17 +292,17 @@ static void test_ls_refs_request__says_only_what_was_advertised(void **state)
     } rows[] = {
         {"bare",
          {.v2 = true},
-         {usual, 2, NULL, 0, 9},
+         {usual, 2, NULL, 0, 9, NULL},
          "0014command=ls-refs\n0001000csymrefs\n0014ref-prefix HEAD\n001bref-prefix refs/heads/\n"
          "001aref-prefix refs/tags/\n0000"},
         {"all",
          {.v2 = true, .unborn = true, .object_format = true},
-         {all, 2, NULL, 0, 9},
+         {all, 2, NULL, 0, 9, NULL},
          "0014command=ls-refs\n0017object-format=sha1\n0001000csymrefs\n000bunborn\n"
          "0014ref-prefix HEAD\n0015ref-prefix refs/\n0000"},
         {"covered",
          {.v2 = true, .object_format = true, .sha256 = true},
-         {deep, 4, NULL, 0, 9},
+         {deep, 4, NULL, 0, 9, NULL},
          "0014command=ls-refs\n0019object-format=sha256\n0001000csymrefs\n0014ref-prefix HEAD\n"
          "001bref-prefix refs/heads/\n001cref-prefix refs/tags/v1\n0000"},
     };

@@ -127,6 +127,9 @@ static int env_http_trust(struct git_env *e, struct fl_err *err)
         rc = key_file(e, "ca.pem", fl_str_of(c->ca_pem), 0600, &path, err);
         if (!rc) {
             git_env_config(e, "http.sslCAInfo", path);
+            /* libcurl adds its built-in folder of authorities: those are not to be trusted, and
+             * to read some 300 files costs GnuTLS more than a small fetch. */
+            git_env_config(e, "http.sslCAPath", "/nonexistent");
         }
     }
     if (!rc && c->cert_pem) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "fake/peer.h"
 #include "remote/git/command.h"
 #include "wire/file.h"
 
@@ -324,6 +325,31 @@ static void test_git_env__keys_are_in_a_private_folder_and_go(void **state)
     box_close(&b);
 }
 
+/* libcurl looks into the system's folder of authorities too, unless it is told another one: the
+ * Secret's are to be trusted instead of those. */
+static void test_git_env__a_secrets_authorities_stand_alone(void **state)
+{
+    static const char *const sans[] = {"127.0.0.1", NULL};
+    fl_auto_val(fl_peer_certs) certs = {0};
+    struct fl_ctx ctx = fl_ctx_root(fl_clock_real(), NULL);
+    struct fl_err err = FL_ERR_INIT;
+    (void)state;
+
+    fl_peer_certs_make(sans, -60, 3600, &certs);
+    for (size_t own = 0; own < 2; own++) {
+        struct fl_remote_key secret[] = {{"ca.crt", fl_str_of(certs.ca_pem)}};
+        struct box b = box_open("https://127.0.0.1:1/a.git", own ? secret : NULL, own);
+        struct git_env e;
+
+        git_env_init(&e, b.arena, NULL);
+        assert_int_equal(git_env_remote(&e, b.remote, "https://127.0.0.1:1/a.git", &ctx, &err), 0);
+        assert_int_equal(config_of(&e, "http.sslCAInfo") != NULL, own);
+        assert_true(fl_text_eq(config_of(&e, "http.sslCAPath"), own ? "/nonexistent" : NULL));
+        git_env_release(&e);
+        box_close(&b);
+    }
+}
+
 static void test_git_env__what_a_crash_left_is_swept(void **state)
 {
     struct box b = box_open("https://127.0.0.1:1/a.git", NULL, 0);
@@ -352,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_git_env__g4_an_address_that_is_not_allowed_is_not_asked),
         cmocka_unit_test(test_git_env__g4_the_program_is_pinned_to_the_address_that_was_checked),
         cmocka_unit_test(test_git_env__keys_are_in_a_private_folder_and_go),
+        cmocka_unit_test(test_git_env__a_secrets_authorities_stand_alone),
         cmocka_unit_test(test_git_env__what_a_crash_left_is_swept),
     };
     fl_proc_global_init();

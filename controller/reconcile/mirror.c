@@ -122,15 +122,30 @@ static int mirror_connect(struct mirror_pass *x, struct fl_err *err)
     return r;
 }
 
+/* All that remote and disk were last compared for still holds, if the remote says the same. A
+ * person who asks has the disk looked at too. */
+static bool mirror_holds(const struct mirror_pass *x)
+{
+    const struct mirror_memo *m = x->memo;
+    return mirror_applies(x) && m->digest && m->generation == x->p->obj->generation &&
+           fl_text_eq(m->approved, x->p->approved) && mirror_now_s(x) < m->expires_s &&
+           x->p->wake.cause != FL_WAKE_REQUEST && !mirror_lfs_owed(x);
+}
+
 static int mirror_poll(struct mirror_pass *x, struct fl_err *err)
 {
     struct fl_ctx ctx = mirror_long(x);
     ctx = fl_ctx_timeout(&ctx, MIRROR_LIST_MS);
+    bool holds = mirror_holds(x);
+    /* Push targets are compared with the list itself. */
+    x->filter.known = holds && x->spec->push.n == 0 ? x->memo->version : NULL;
     int r = x->ms->adapter->mirror->list(x->remote, &ctx, x->p->arena, &x->filter, &x->list, err);
     if (r < 0) {
         return r;
     }
-    memcpy(x->digest, mirror_digest(x, &x->list.refs), sizeof(x->digest));
+    const char *digest = x->list.same ? x->memo->digest : mirror_digest(x, &x->list.refs);
+    memcpy(x->digest, digest, sizeof(x->digest));
+    x->known = holds && strcmp(digest, x->memo->digest) == 0;
     x->st->protocol = mirror_protocols[x->list.protocol];
     if (fl_pass_find_condition(x->p, "PollFailed") || !x->st->last_poll_time) {
         x->st->last_poll_time = fl_pass_now(x->p);
@@ -162,17 +177,6 @@ static struct fl_result mirror_poll_failed(struct mirror_pass *x, const struct f
     fl_pass_condition(x->p, "PollFailed", true, reason, "%s", err->msg);
     fl_metric_add(x->ms->polls[MIRROR_FAILED], 1);
     return mirror_failed(*err);
-}
-
-/* The remote is as it was when remote and disk were last compared, and so is what was asked for.
- * A person who asks has the disk looked at too. */
-static bool mirror_is_known(const struct mirror_pass *x)
-{
-    const struct mirror_memo *m = x->memo;
-    return mirror_applies(x) && m->digest && strcmp(m->digest, x->digest) == 0 &&
-           m->generation == x->p->obj->generation && fl_text_eq(m->approved, x->p->approved) &&
-           mirror_now_s(x) < m->expires_s && x->p->wake.cause != FL_WAKE_REQUEST &&
-           !mirror_lfs_owed(x);
 }
 
 /* ---- fetch ----------------------------------------------------------------------------------- */
@@ -346,6 +350,7 @@ static void mirror_remember(struct mirror_pass *x)
     mirror_memo_doubt(m);
     fl_free(m->approved);
     m->digest = fl_strdup(x->digest);
+    m->version = x->list.version ? fl_strdup(x->list.version) : NULL;
     m->approved = fl_strdup(x->p->approved);
     m->generation = x->p->obj->generation;
     m->moved = m->busy = 0;
@@ -482,13 +487,12 @@ static struct fl_result mirror_run(struct mirror_pass *x)
     if (mirror_poll(x, &err) < 0) {
         return mirror_poll_failed(x, &err);
     }
-    bool known = mirror_is_known(x);
-    if (known && x->memo->same) {
+    if (x->known && x->memo->same && !x->list.same) {
         x->mine = x->list.refs;
         x->read = true;
     }
-    fl_metric_add(x->ms->polls[known ? MIRROR_SAME : MIRROR_CHANGED], 1);
-    if (!known && mirror_compare(x, &err) < 0) {
+    fl_metric_add(x->ms->polls[x->known ? MIRROR_SAME : MIRROR_CHANGED], 1);
+    if (!x->known && mirror_compare(x, &err) < 0) {
         return mirror_fetch_failed(x, &err);
     }
     fl_pass_condition_drop(x->p, "FetchFailed");
@@ -497,7 +501,7 @@ static struct fl_result mirror_run(struct mirror_pass *x)
     if (fl_ctx_check(&x->p->ctx, "mirror", &err) < 0) {
         return fl_failed(&err);
     }
-    if (!known) {
+    if (!x->known) {
         x->st->plan = (struct fl_list){x->plan, x->n_plan};
     }
     return mirror_conclude(x);

@@ -29,7 +29,7 @@ static void memo_free(struct fl_mirrors *ms, struct mirror_memo *m)
     fl_free(m->links);
     fl_free(m->uid);
     fl_free(m->hook_version);
-    fl_free(m->digest);
+    mirror_memo_doubt(m);
     fl_free(m->approved);
     fl_free(m);
 }
@@ -140,7 +140,8 @@ void mirror_memo_drop(struct fl_mirrors *ms, struct fl_str ns, struct fl_str nam
 void mirror_memo_doubt(struct mirror_memo *m)
 {
     fl_free(m->digest);
-    m->digest = NULL;
+    fl_free(m->version);
+    m->digest = m->version = NULL;
 }
 
 /* ---- remotes ---- */

@@ -29,7 +29,8 @@ struct mirror_memo {
     size_t n_links;
     char *hook_version; /* what the webhook's route was made from */
     /* The last comparison of remote and disk that ended well; NULL = none since the start. */
-    char *digest; /* of the remote's list */
+    char *digest;  /* of the remote's list */
+    char *version; /* of the same; NULL = it had none */
     char *approved;
     int64_t generation;
     bool same;         /* the mirror has exactly what the remote has */
@@ -59,6 +60,7 @@ struct mirror_pass {
     struct fl_remote *remote; /* the source */
     struct fl_ref_list list;
     char digest[FL_PASS_DIGEST]; /* of the list */
+    bool known;                  /* it is as it was when remote and disk were last compared */
     struct fl_repo *repo;        /* NULL: not opened (yet) */
     struct fl_git_refs mine;     /* what the mirror has; valid if `read` */
     bool read, fetched;

@@ -35,6 +35,7 @@ static int push_compare(struct push *u, struct fl_err *err)
     struct mirror_pass *x = u->x;
     const struct fl_mirror_push *t = u->target;
     struct fl_ref_filter f = t->refs ? mirror_filter(t->refs, x->limits->max_refs) : x->filter;
+    f.known = NULL;
     int r = mirror_link(x, t, &u->link, err);
     if (r < 0) {
         return r;

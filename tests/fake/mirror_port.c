@@ -465,6 +465,16 @@ static struct fl_git_refs refs_where(struct fl_fake_git *w, struct fl_arena *a,
     return r;
 }
 
+static const char *version_of(struct fl_arena *a, const struct fl_git_refs *refs)
+{
+    fl_auto_val(fl_buf) b = FL_BUF_INIT(FL_BUF_ANY);
+    fl_buf_fmt(&b, "HEAD %s", refs->head ? refs->head : "-");
+    for (size_t i = 0; i < refs->n; i++) {
+        fl_buf_fmt(&b, " %s %s", refs->v[i].oid, refs->v[i].name);
+    }
+    return fl_arena_str(a, fl_buf_slice(&b));
+}
+
 static int list_of(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_arena *a,
                    enum fl_fake_git_call call, const struct fl_ref_filter *filter,
                    struct fl_ref_list *ret, struct fl_err *err)
@@ -480,7 +490,12 @@ static int list_of(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_aren
         return fl_fail(err, FL_E_TOO_BIG, "TooManyRefs", "%s has more than %lld refs", r->url,
                        (long long)filter->max_refs);
     }
-    *ret = (struct fl_ref_list){.refs = refs,
+    const char *version = version_of(a, &refs);
+    bool same = filter->known && strcmp(filter->known, version) == 0;
+    fl_assert(!same || call == FL_FAKE_GIT_LIST);
+    *ret = (struct fl_ref_list){.refs = same ? (struct fl_git_refs){0} : refs,
+                                .same = same,
+                                .version = version,
                                 .protocol = p->conf.v0 ? FL_GIT_V0 : FL_GIT_V2,
                                 .requests = 1,
                                 .url = fl_arena_text(a, r->url)};

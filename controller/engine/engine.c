@@ -246,7 +246,9 @@ bool fl_engine_wake(struct fl_engine *e, const struct fl_kind *kind, struct fl_s
     memcpy(why.detail, n > 0 ? detail : "", n < WAKE_DETAIL_MAX ? n : WAKE_DETAIL_MAX);
     fl_auto_val(fl_buf) key = FL_BUF_INIT(FL_QUEUE_KEY - 1);
     key_of(&key, ns, name);
-    fl_queue_forget(l->queue, fl_buf_slice(&key));
+    if (quiet_ms <= 0) { /* else each of many would have what fails tried again a second later */
+        fl_queue_forget(l->queue, fl_buf_slice(&key));
+    }
     fl_queue_wake(l->queue, fl_buf_slice(&key), &why, quiet_ms, max_ms);
     return true;
 }

@@ -32,6 +32,7 @@ struct rig {
     struct fl_wake last;
     bool hold;            /* a pass waits until it is let go or cancelled */
     bool stall;           /* a pass fails with INVALID */
+    bool fail;            /* with UNAVAILABLE */
     int64_t first_ms[64]; /* when each pass began, mono */
 };
 
@@ -39,6 +40,7 @@ static struct fl_result rig_pass(void *self, struct fl_pass *p)
 {
     struct rig *g = self;
     bool stall;
+    bool fail;
     {
         fl_lock_scope(&g->lock);
         g->last = p->wake;
@@ -53,9 +55,14 @@ static struct fl_result rig_pass(void *self, struct fl_pass *p)
         g->inside--;
         g->canceled += fl_ctx_canceled(&p->ctx) ? 1 : 0;
         stall = g->stall;
+        fail = g->fail;
     }
     struct fl_err err = FL_ERR_INIT;
     if (fl_ctx_check(&p->ctx, "pass", &err) < 0) {
+        return fl_failed(&err);
+    }
+    if (fail) {
+        fl_fail(&err, FL_E_UNAVAILABLE, "Down", "down");
         return fl_failed(&err);
     }
     if (stall) {
@@ -315,6 +322,27 @@ static void test_wake__r12_wakes_during_a_pass_leave_exactly_one_more(void **sta
     }
 }
 
+/* A host that is down and whose hooks keep coming is not asked each second. */
+static void test_wake__many_wakes_do_not_undo_the_back_off(void **state)
+{
+    struct rig *g = *state;
+    make(g, "a", ",\"interval\":\"0\"");
+    set(g, &g->fail, true);
+    rig_start(g, (struct fl_controller){0});
+    wait_for(g, &g->passes, 1);
+    for (int i = 0; i < 150; i++) {
+        wake(g, HOOK, "push", 2000, 30000);
+        fl_clock_advance(g->clock, 100);
+        settle(g);
+    }
+    /* 1 s, 2 s, 4 s, 8 s, of which up to half is left out */
+    assert_in_range(read_int(g, &g->passes), 4, 6);
+    set(g, &g->fail, false);
+    int n = read_int(g, &g->passes);
+    fl_clock_advance(g->clock, 2000); /* the silence after the last wakes it all the same */
+    wait_for(g, &g->passes, n + 1);
+}
+
 static void test_wake__stalled_object_is_woken(void **state)
 {
     struct rig *g = *state;
@@ -442,6 +470,7 @@ int main(void)
         wake_test(test_wake__long_detail_is_cut),
         wake_test(test_wake__r13_many_wakes_are_one_pass_after_silence_or_the_longest_wait),
         wake_test(test_wake__r12_wakes_during_a_pass_leave_exactly_one_more),
+        wake_test(test_wake__many_wakes_do_not_undo_the_back_off),
         wake_test(test_wake__stalled_object_is_woken),
         wake_test(test_wake__interval_left_out_is_the_controllers),
         wake_test(test_wake__r8_first_passes_after_a_start_are_spread),

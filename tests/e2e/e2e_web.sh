@@ -39,10 +39,10 @@ k wait --for=condition=Ready registry/here --timeout=60s >/dev/null
 check_eq "state without a token" "$(code "$(get GET /state)")" 401
 check_eq "state with a wrong token" "$(code "$(get GET /state -H 'Authorization: Bearer nobody')")" 401
 check_eq "events without a token" "$(code "$(get GET /events)")" 401
-check_eq "sync without a token" "$(code "$(get POST /sync/registries/default/here)")" 401
+check_eq "R25: sync without a token" "$(code "$(get POST /sync/registries/default/here)")" 401
 check_eq "the page needs none" "$(code "$(get GET /)")" 200
 check_eq "a webhook's path is not guessed" "$(code "$(get POST "/hook/$(printf '%064d' 0)" -d '{}')")" 404
-check_eq "no App, no /hook/github" "$(code "$(get POST /hook/github -d '{}')")" 404
+check_eq "R16: no App, no /hook/github" "$(code "$(get POST /hook/github -d '{}')")" 404
 
 # --- state
 state=$(as_admin GET /state)
@@ -58,26 +58,26 @@ k patch registry here --type=merge -p '{"spec":{"url":"http://127.0.0.1:1"}}' >/
 fl_wait 60 "the event of the change" grep -q '"name":"here","ready":"False"' "$T/events"
 k patch registry here --type=merge -p "{\"spec\":{\"url\":\"http://127.0.0.1:$registry\"}}" >/dev/null
 fl_wait 60 "the event of the recovery" grep -q '"name":"here","ready":"True"' "$T/events"
-check_eq "ids grow" "$(sed -n 's/^id: //p' "$T/events" | sort -nc 2>&1)" ""
+check_eq "R26: ids grow" "$(sed -n 's/^id: //p' "$T/events" | sort -nc 2>&1)" ""
 last=$(sed -n 's/^id: //p' "$T/events" | tail -n 1)
 kill "$stream"
 wait "$stream" 2>/dev/null || true
 timeout 3 curl -sN -H "@$T/header" -H "Last-Event-ID: 1" "http://127.0.0.1:$port/events" >"$T/again" || true
-check_has "who was away is told to look" "$(cat "$T/again")" '{"catchUp":true}'
-check "ids go on" test "$(sed -n 's/^id: //p' "$T/again" | head -n 1)" -ge "$last"
+check_has "R26: who was away is told to look" "$(cat "$T/again")" '{"catchUp":true}'
+check "R26: ids go on" test "$(sed -n 's/^id: //p' "$T/again" | head -n 1)" -ge "$last"
 
 # --- sync
 answer=$(as_admin POST /sync/registries/default/here)
-check_eq "sync is taken" "$(code "$answer")" 202
+check_eq "R25: sync is taken" "$(code "$answer")" 202
 check_has "sync tells its token" "$(body "$answer")" '"requested":'
 handled() { [ "$(field registry/here '{.status.lastHandledRequest}')" = "$(body "$answer" | jq -r .requested)" ]; }
 fl_wait 30 "the request to be handled" handled
-check_eq "sync and wait, good" "$(code "$(as_admin POST '/sync/registries/default/here?wait=true')")" 200
+check_eq "R25: sync and wait, good" "$(code "$(as_admin POST '/sync/registries/default/here?wait=true')")" 200
 answer=$(as_admin POST '/sync/registries/default/away?wait=true')
-check_eq "sync and wait, failing" "$(code "$answer")" 502
+check_eq "R25: sync and wait, failing" "$(code "$answer")" 502
 check_eq "sync and wait tells why" "$(body "$answer" | jq -r .ready.status)" False
 check_eq "sync of what is not there" "$(code "$(as_admin POST /sync/registries/default/nobody)")" 404
-check_eq "sync by GET" "$(code "$(as_admin GET /sync/registries/default/here)")" 405
+check_eq "R25: sync by GET" "$(code "$(as_admin GET /sync/registries/default/here)")" 405
 stop_fairlead
 
 # --- options that do not go together
@@ -96,8 +96,8 @@ wrong 1 "--github-webhook-secret-file" --web-listen 127.0.0.1:0 --github-webhook
 # --- read-only, open to all: what a screen on a wall shows
 start_fairlead --web-listen 127.0.0.1:0 --web-anonymous-read --web-read-only
 port=$(web_port)
-check_eq "state without a token, where that was allowed" "$(code "$(get GET /state)")" 200
-check_eq "nobody may sync" "$(code "$(as_admin POST /sync/registries/default/here)")" 405
+check_eq "R28: state without a token, where that was allowed" "$(code "$(get GET /state)")" 200
+check_eq "R28: nobody may sync" "$(code "$(as_admin POST /sync/registries/default/here)")" 405
 k wait --for=condition=Ready registry/here --timeout=60s >/dev/null
 browse() { # CHROMIUM OPTION...
     timeout 120 chromium --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars --no-first-run \

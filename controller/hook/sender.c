@@ -19,6 +19,7 @@ enum signing {
 struct sender {
     const char *event; /* header that says what happened; NULL: every delivery is a push */
     const char *id;    /* header of the delivery's id */
+    const char *id_or; /* where it stands otherwise; NULL */
     enum signing signing;
     const char *signature; /* header */
     const char *newer;     /* of a fork: when it is there it alone counts; NULL */
@@ -64,7 +65,8 @@ static const struct sender senders[] = {
                         .host = "github.com",
                         .host_header = "x-github-enterprise-host"},
     [FL_HOOK_GITLAB] = {.event = "x-gitlab-event",
-                        .id = "webhook-id",
+                        .id = "webhook-id", /* with a signing token */
+                        .id_or = "idempotency-key",
                         .signing = SIGN_TOKEN,
                         .signature = "x-gitlab-token",
                         .pushes = gitlab_pushes,
@@ -339,7 +341,9 @@ int hook_parse(enum fl_hook_type type, const struct fl_request *req, struct fl_a
     struct fl_str event = {NULL, 0};
     struct fl_str json;
     struct hook_delivery d = {.verdict = HOOK_OTHER};
-    (void)sender_header(req, s->id, &id);
+    if (!sender_header(req, s->id, &id) && s->id_or) {
+        (void)sender_header(req, s->id_or, &id);
+    }
     if (s->event) {
         (void)sender_header(req, s->event, &event);
     }

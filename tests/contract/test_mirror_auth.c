@@ -161,7 +161,7 @@ static void test_credentials__are_sent_at_once(void **state)
         {"basic",
          {"username", USER, "password", PASSWORD, NULL},
          NULL,
-         "refused the credentials of user robot (HTTP 401): check the Secret"},
+         "refused the username and password (HTTP 401): check the Secret"},
         {"bearer",
          {"bearerToken", PASSWORD, NULL},
          "Bearer " PASSWORD,

@@ -201,10 +201,11 @@ static int refused(const struct list_call *c, struct fl_str said, struct fl_err 
     const char *lead = said.n ? ": " : "";
     switch (c->r->cred.auth) {
     case GIT_AUTH_BASIC:
+        /* Not which user: people put tokens there. */
         return fl_fail_http(err, FL_E_AUTH, s, -1, "AuthenticationFailed",
-                            "%s refused the credentials of user %s (HTTP %d)%s%.*s: check the "
+                            "%s refused the username and password (HTTP %d)%s%.*s: check the "
                             "Secret",
-                            base_url(c), c->r->cred.username.p, s, lead, FL_STR_ARG(said));
+                            base_url(c), s, lead, FL_STR_ARG(said));
     case GIT_AUTH_BEARER:
         return fl_fail_http(err, FL_E_AUTH, s, -1, "AuthenticationFailed",
                             "%s refused the bearer token (HTTP %d)%s%.*s: check the Secret",

@@ -8,13 +8,34 @@
 #include "base/mem.h"
 #include "remote/git/client.h"
 #include "remote/git/command.h"
+#include "remote/git/repo_priv.h"
+
+static int fetch_or_tell(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_repo *repo,
+                         const struct fl_fetch_want *want, struct fl_fetch_stats *ret,
+                         struct fl_err *err)
+{
+    return repo_tell_disk(repo->path, git_fetch(r, ctx, repo, want, ret, err), err);
+}
+
+static int push_or_tell(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_arena *a,
+                        struct fl_repo *repo, const struct fl_push_want *want,
+                        struct fl_push_ref **ret, struct fl_err *err)
+{
+    return repo_tell_disk(repo->path, git_push(r, ctx, a, repo, want, ret, err), err);
+}
+
+static int fetch_lfs_or_tell(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_repo *repo,
+                             struct fl_err *err)
+{
+    return repo_tell_disk(repo->path, git_fetch_lfs(r, ctx, repo, err), err);
+}
 
 static const struct fl_mirror_ops mirror_ops = {
     .list = git_list,
-    .fetch = git_fetch,
+    .fetch = fetch_or_tell,
     .list_target = git_list_target,
-    .push = git_push,
-    .fetch_lfs = git_fetch_lfs,
+    .push = push_or_tell,
+    .fetch_lfs = fetch_lfs_or_tell,
 };
 
 const struct fl_adapter fl_adapter_git = {

@@ -331,13 +331,27 @@ static int repo_remove(const char *path, struct fl_err *err)
     return rc;
 }
 
+/* ---- the port ---- */
+
+static int open_or_tell(const struct fl_repo_conf *conf, const struct fl_ctx *ctx,
+                        struct fl_repo **ret, struct fl_err *err)
+{
+    return repo_tell_disk(conf->path, repo_open(conf, ctx, ret, err), err);
+}
+
+static int move_or_tell(struct fl_repo *repo, const struct fl_ctx *ctx, const struct fl_ref_move *v,
+                        size_t n, const char *head, struct fl_err *err)
+{
+    return repo_tell_disk(repo->path, repo_move(repo, ctx, v, n, head, err), err);
+}
+
 const struct fl_repo_ops git_repo_ops = {
-    .open = repo_open,
+    .open = open_or_tell,
     .close = repo_close,
     .refs = repo_refs,
     .kept = repo_kept,
     .forced = repo_forced,
-    .move = repo_move,
+    .move = move_or_tell,
     .upkeep = repo_upkeep,
     .size = repo_size,
     .uses_lfs = repo_uses_lfs,

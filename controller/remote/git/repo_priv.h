@@ -11,6 +11,7 @@
 #define REPO_LOCK "fairlead.lock"         /* the lock, and the mark that the repository is ours */
 #define REPO_INCOMING "fairlead-incoming" /* a first fetch, until its packs are moved */
 #define REPO_PUSH "fairlead-push"         /* what a push starts from */
+#define REPO_SIZE "fairlead.size"         /* what repo_prune remembers */
 #define REPO_KEPT "refs/fairlead/kept/"
 
 enum { REPO_DEPTH = 600 }; /* a ref's name has at most FL_GIT_REF_MAX / 2 parts */
@@ -58,6 +59,14 @@ int repo_forced(struct fl_repo *repo, const struct fl_ctx *ctx, struct fl_ref_mo
                 struct fl_err *err);
 int repo_move(struct fl_repo *repo, const struct fl_ctx *ctx, const struct fl_ref_move *v, size_t n,
               const char *head, struct fl_err *err);
+/* Where an UNAVAILABLE failure is the disk's: reason "DiskFull" or "DiskReadOnly", and words that
+ * say which disk, how full, what to do. Any other failure stays as it is. Returns its code. */
+int repo_tell_disk(const char *path, int rc, struct fl_err *err);
+int64_t repo_disk_free(const char *path); /* bytes; not known: INT64_MAX */
+
+/* Objects that no ref has reached for two weeks are removed, when enough has gathered. */
+int repo_prune(struct git_env *e, struct fl_repo *repo, const struct fl_ctx *ctx, bool *ret_done,
+               struct fl_err *err);
 int repo_upkeep(struct fl_repo *repo, const struct fl_ctx *ctx, struct fl_repo_upkeep *ret,
                 struct fl_err *err);
 int repo_uses_lfs(struct fl_repo *repo, const struct fl_ctx *ctx, bool *ret, struct fl_err *err);

@@ -58,9 +58,8 @@ static int run_task(struct git_env *e, struct fl_repo *repo, const struct fl_ctx
 
 /* Geometric, not `git maintenance --task=incremental-repack`: that packs together no more than
  * the second largest pack is large, so beside one large pack and many small ones it takes off
- * one at a time, and would be due at each pass. Here a pack of objects that no ref reaches any
- * more is carried along: what was forced away can be had back until somebody runs gc. Readers
- * that meet a pack which is gone look again (packfile.c). */
+ * one at a time, and would be due at each pass. Objects that no ref reaches any more are carried
+ * along: they are repo_prune's. Readers that meet a pack which is gone look again (packfile.c). */
 static int repack(struct git_env *e, struct fl_repo *repo, const struct fl_ctx *ctx,
                   struct fl_err *err)
 {
@@ -73,30 +72,45 @@ static int repack(struct git_env *e, struct fl_repo *repo, const struct fl_ctx *
     return rc ? rc : run_task(e, repo, ctx, graph, err);
 }
 
-int repo_upkeep(struct fl_repo *repo, const struct fl_ctx *ctx, struct fl_repo_upkeep *ret,
+static int tend(struct git_env *e, struct fl_repo *repo, const struct fl_ctx *ctx, bool *ret_done,
                 struct fl_err *err)
 {
     static const char *const pack_refs[] = {"pack-refs", "--all", "--prune", NULL};
-    fl_auto(fl_arena) a = fl_arena_new();
     struct counts c = {0};
-    int64_t from = fl_clock_mono_ms(repo->clock);
-    fl_auto_val(git_env) e;
-
-    git_env_init(&e, a, repo->path);
+    bool pruned = false;
     int rc = count(repo, &c, err);
     bool refs_due = c.loose_refs > LOOSE_REFS_MAX;
     bool objects_due = c.packs > PACKS_MAX || c.loose_objects > LOOSE_OBJECTS_MAX;
+
     if (!rc && refs_due) {
-        rc = run_task(&e, repo, ctx, pack_refs, err);
+        rc = run_task(e, repo, ctx, pack_refs, err);
     }
     if (!rc && objects_due) {
-        rc = repack(&e, repo, ctx, err);
+        rc = repack(e, repo, ctx, err);
     }
     if (!rc) {
-        *ret = (struct fl_repo_upkeep){.done = refs_due || objects_due,
-                                       .ms = fl_clock_mono_ms(repo->clock) - from};
+        rc = repo_prune(e, repo, ctx, &pruned, err);
     }
+    *ret_done = refs_due || objects_due || pruned;
     return rc;
+}
+
+int repo_upkeep(struct fl_repo *repo, const struct fl_ctx *ctx, struct fl_repo_upkeep *ret,
+                struct fl_err *err)
+{
+    fl_auto(fl_arena) a = fl_arena_new();
+    int64_t from = fl_clock_mono_ms(repo->clock);
+    bool done = false;
+    fl_auto_val(git_env) e;
+
+    git_env_init(&e, a, repo->path);
+    int rc = tend(&e, repo, ctx, &done, err);
+    if (rc) {
+        (void)repo_sweep(repo, NULL); /* half a pack, as after a fetch */
+        return repo_tell_disk(repo->path, rc, err);
+    }
+    *ret = (struct fl_repo_upkeep){.done = done, .ms = fl_clock_mono_ms(repo->clock) - from};
+    return 0;
 }
 
 /* git grep reads the trees alone to find the files of this name, in all folders. */

@@ -113,6 +113,8 @@ static int run(struct git_env *e, const char *const *args, struct fl_str input, 
                               .env = (const char *const *)e->vars,
                               .input = input,
                               .out_cap = e->out_cap,
+                              .sink = e->sink,
+                              .sink_arg = e->sink_arg,
                               .file_cap_bytes = file_cap_bytes,
                               .keep_fd = keep_fd};
     int rc = fl_proc_run(&req, ctx, ret, err);

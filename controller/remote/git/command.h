@@ -15,8 +15,10 @@ struct git_env {
     struct fl_arena *arena;
     char **vars; /* "NAME=value" */
     size_t n;
-    int n_config;             /* GIT_CONFIG_COUNT */
-    size_t out_cap;           /* bytes of standard output that are taken; 0: 1 MiB */
+    int n_config;   /* GIT_CONFIG_COUNT */
+    size_t out_cap; /* bytes of standard output that are taken; 0: 1 MiB */
+    int (*sink)(void *arg, struct fl_str piece, struct fl_err *err); /* as in fl_proc_req */
+    void *sink_arg;
     char *key_dir;            /* NULL: none was made */
     struct fl_remote *remote; /* of git_env_remote; NULL */
     struct fl_secret token;   /* the App's, which is in the variables */

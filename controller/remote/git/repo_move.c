@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Refs are told apart (forced or not) and moved. */
+ * Refs are moved. */
 #include "base/mem.h"
 #include "remote/git/repo_priv.h"
 
@@ -7,50 +7,6 @@ enum {
     PACK_AT_ONCE = 64,  /* creates of a first fetch that go into packed-refs directly */
     SYNC_EACH_MAX = 256 /* loose refs that are put on disk one by one */
 };
-
-/* ---- forced ---- */
-
-/* Exit code 1: no. 128: one of them is no commit (or tag of one), which has no ancestors. */
-static int is_ancestor(struct git_env *e, struct fl_repo *repo, const struct fl_ctx *ctx,
-                       const struct fl_ref_move *m, bool *ret, struct fl_err *err)
-{
-    const char *const argv[] = {"merge-base", "--is-ancestor", m->old, m->new, NULL};
-    fl_auto_val(fl_proc_resp) r;
-
-    fl_proc_resp_init(&r);
-    int rc = git_run(e, argv, (struct fl_str){0}, repo->lock_fd, 0, ctx, &r, err);
-    if (rc) {
-        return rc;
-    }
-    if (r.exit_code != 0 && r.exit_code != 1 && r.exit_code != 128) {
-        return git_fail(&r, "git merge-base", err);
-    }
-    *ret = r.exit_code == 0;
-    return 0;
-}
-
-int repo_forced(struct fl_repo *repo, const struct fl_ctx *ctx, struct fl_ref_move *v, size_t n,
-                struct fl_err *err)
-{
-    fl_auto(fl_arena) a = fl_arena_new();
-    struct git_env e;
-    int rc = 0;
-
-    git_env_init(&e, a, repo->path);
-    for (size_t i = 0; i < n && !rc; i++) {
-        bool ancestor = true;
-
-        if (v[i].old && v[i].new && !fl_text_eq(v[i].old, v[i].new)) {
-            ancestor = false;
-            if (!fl_text_starts(v[i].name, "refs/tags/")) {
-                rc = is_ancestor(&e, repo, ctx, &v[i], &ancestor, err);
-            }
-        }
-        v[i].forced = !ancestor;
-    }
-    git_env_release(&e);
-    return rc;
-}
 
 /* ---- objects ---- */
 

@@ -152,6 +152,7 @@ static int clone_into(struct git_env *e, const struct fl_ctx *ctx, struct fl_rep
     argv[n++] = want->url;
     argv[n++] = dir;
     git_env_config(e, "clone.rejectShallow", "true");
+    git_env_config(e, "core.fsync", "pack,pack-metadata"); /* its refs are thrown away */
     int rc =
         git_run(e, argv, (struct fl_str){0}, repo->lock_fd, want->max_pack_bytes, ctx, &r, err);
     return rc ? rc : fetched(e, &r, err);
@@ -182,6 +183,28 @@ static int move_packs(const char *from, const char *to, bool index, struct fl_er
     return rc;
 }
 
+/* Whether the clone says so of each: a process less than to look for the objects. */
+static bool cloned_all(const struct fl_repo *repo, const char *dir,
+                       const struct fl_fetch_want *want)
+{
+    fl_auto(fl_arena) a = fl_arena_new();
+    struct fl_git_refs got = {0};
+
+    if (repo_refs_read(dir, repo->sha256, a, &got, NULL) < 0) {
+        return false;
+    }
+    for (size_t i = 0; i < want->n; i++) {
+        const struct fl_git_ref key = {.name = want->v[i].name};
+        const struct fl_git_ref *r =
+            got.n > 0 ? bsearch(&key, got.v, got.n, sizeof(key), repo_ref_by_name) : NULL;
+
+        if (want->v[i].new && (!r || !fl_text_eq(r->oid, want->v[i].new))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int fetch_first(struct git_env *e, const struct fl_ctx *ctx, struct fl_repo *repo,
                        const struct fl_fetch_want *want, struct fl_err *err)
 {
@@ -190,6 +213,7 @@ static int fetch_first(struct git_env *e, const struct fl_ctx *ctx, struct fl_re
     fl_auto_text to = fl_asprintf("%s/" PACK, repo->path);
     fl_auto_text any = fl_asprintf("%s/any", to);
     int rc = clone_into(e, ctx, repo, want, dir, err);
+    bool all = !rc && cloned_all(repo, dir, want);
 
     if (!rc) {
         rc = move_packs(from, to, false, err);
@@ -203,7 +227,7 @@ static int fetch_first(struct git_env *e, const struct fl_ctx *ctx, struct fl_re
     if (!rc) {
         rc = repo_remove_tree(dir, err);
     }
-    return rc ? rc : repo_has_all(repo, ctx, want->v, want->n, err);
+    return rc || all ? rc : repo_has_all(repo, ctx, want->v, want->n, err);
 }
 
 /* ---- both ---- */

@@ -7,9 +7,13 @@ const TOKEN = "fairlead-token";
 let token = sessionStorage.getItem(TOKEN) || "";
 let state = null;
 let fresh = new Set(); // "plural/namespace/name" of what just changed
+const opened = new Set(); // whose message is shown whole
+const asked = new Map(); // who was asked to sync, until when the button says so
+const LONG = 400; // characters of a message that is cut
 let stream = null; // AbortController of the stream
 let lastId = "";
 let reloadTimer = 0;
+let loadFailed = false; // what the error says is of the last load, and goes with the next good one
 let retryMs = 1000;
 
 function el(tag, attrs, ...children) {
@@ -27,14 +31,21 @@ function ask(path, options = {}) {
   return fetch(path, { ...options, headers, cache: "no-store" });
 }
 
-function showError(text) {
+function showError(text, ofLoad = false) {
+  loadFailed = ofLoad;
   $("error").textContent = text;
   $("error").hidden = !text;
+}
+
+function showApp(on) {
+  for (const id of ["search", "live"]) $(id).hidden = !on;
 }
 
 function showLogin(why) {
   stopStream();
   state = null;
+  showApp(false);
+  showError("");
   $("kinds").replaceChildren();
   $("sum").textContent = "";
   $("login-error").textContent = why || "";
@@ -59,7 +70,30 @@ function matches(kind, row, filter) {
   return filter.split(/\s+/).every((word) => text.includes(word));
 }
 
-function cellOf(column, value) {
+/* What to do next stands at the end of a message as a command: shown so that it can be copied as a whole. */
+function messageOf(text, key) {
+  const at = text.search(/kubectl [a-z]+ \S[^\n]*$/);
+  const words = el("span", { class: "words" }, at > 0 ? text.slice(0, at) : text);
+  const parts = [words];
+  if (words.textContent.length > LONG) {
+    const more = el("button", { type: "button", class: "more", "data-does": "more" });
+    const show = () => {
+      words.className = opened.has(key) ? "words" : "words cut";
+      more.textContent = opened.has(key) ? "Show less" : "Show all";
+      more.setAttribute("aria-expanded", String(opened.has(key)));
+    };
+    more.addEventListener("click", () => {
+      if (!opened.delete(key)) opened.add(key);
+      show();
+    });
+    show();
+    parts.push(more);
+  }
+  if (at > 0) parts.push(el("code", { class: "command" }, text.slice(at)));
+  return el("div", {}, ...parts);
+}
+
+function cellOf(column, value, key, created) {
   const name = column.name.toLowerCase();
   const text = value === null || value === undefined || value === "" ? "–" : String(value);
   const td = el("td", { "data-label": column.name });
@@ -67,27 +101,31 @@ function cellOf(column, value) {
     const status = ["True", "False"].includes(text) ? text : "Unknown";
     td.append(el("span", { class: "badge " + status }, status === "True" ? "Ready" : status === "False" ? "Not ready" : "Waiting"));
   } else {
-    if (name === "message") td.className = "message";
-    td.append(text);
+    td.className = name === "message" ? "message" : text.length > 24 ? "long" : "short";
+    if (name === "age" && created) td.title = new Date(created).toLocaleString();
+    td.append(name === "message" ? messageOf(text, key) : text);
   }
   return td;
 }
 
-function rowOf(kind, columns, row) {
+function rowOf(kind, table, columns, row) {
   const m = row.object.metadata;
   const key = [kind.plural, m.namespace, m.name].join("/");
-  const tr = el("tr", { class: fresh.has(key) ? "fresh" : null, "data-key": key });
+  const ready = readyOf(table, row);
+  const tr = el("tr", { class: [ready && "is-" + ready, fresh.has(key) && "fresh"].filter(Boolean).join(" ") || null, "data-key": key });
   for (const { column, at } of columns) {
     if (column.name.toLowerCase() === "name") {
       tr.append(el("td", { class: "name", "data-label": "Name" }, m.name, el("small", {}, m.namespace || "")));
     } else {
-      tr.append(cellOf(column, row.cells[at]));
+      tr.append(cellOf(column, row.cells[at], key, m.creationTimestamp));
     }
   }
   const act = el("td", { class: "act" });
   if (!state.readOnly) {
-    const b = el("button", { type: "button", "aria-label": "Sync " + m.name }, "Sync");
-    b.addEventListener("click", () => sync(kind, m, b));
+    const waits = (asked.get(key) || 0) > Date.now();
+    const b = el("button", { type: "button", "aria-label": "Sync " + m.name, "data-does": "sync", "aria-disabled": waits ? "true" : null },
+      waits ? "Asked" : "Sync");
+    b.addEventListener("click", () => sync(kind, m, key));
     act.append(b);
   }
   tr.append(act);
@@ -121,8 +159,8 @@ function sectionOf(kind, filter) {
   const columns = columnsOf(kind.table);
   const body = el("tbody");
   rows.sort((a, b) => rank(kind.table, a) - rank(kind.table, b));
-  for (const r of rows) body.append(rowOf(kind, columns, r));
-  const names = columns.map(({ column }) => el("th", { scope: "col" }, column.name));
+  for (const r of rows) body.append(rowOf(kind, kind.table, columns, r));
+  const names = columns.map(({ column }) => el("th", { scope: "col", class: column.name.toLowerCase() === "message" ? "message" : null }, column.name));
   card.append(el("table", {}, el("thead", {}, el("tr", {}, ...names, el("th", {}, el("span", { class: "sr" }, "Actions")))), body));
   return section;
 }
@@ -139,21 +177,56 @@ function summary() {
       if (ready) count[ready in count ? ready : "Unknown"]++;
     }
   }
-  const parts = [count.True + " ready"];
+  const parts = count.True || !(count.False + count.Unknown) ? [count.True + " ready"] : [];
   if (count.False) parts.push(count.False + " not ready");
   if (count.Unknown) parts.push(count.Unknown + " waiting");
   document.title = (count.False ? "(" + count.False + ") " : "") + "Fairlead";
   return parts.join(", ");
 }
 
+/* Kinds of which there is nothing: one line for all of them. */
+function emptyOf(kinds, all) {
+  const card = el("div", { class: "card" });
+  if (all) {
+    card.append(el("p", { class: "empty" }, "Nothing is declared yet. What you apply with ", el("code", {}, "kubectl apply -f FILE"),
+      " shows up here by itself: " + kinds.map((k) => k.kind).join(", ") + "."));
+  } else {
+    card.append(el("p", { class: "empty" }, "None yet: " + kinds.map((k) => k.kind).join(", ") + "."));
+  }
+  return el("section", { "data-kind": "none" }, card);
+}
+
+/* Where the reader is: what has the focus, and how far tables are scrolled sideways. */
+function placeOf() {
+  const f = document.activeElement;
+  const row = f && f.closest("tr[data-key]");
+  const scrolled = [...document.querySelectorAll("section")].map((s) => [s.dataset.kind, s.querySelector(".card").scrollLeft]);
+  return { key: row && row.dataset.key, does: f && f.dataset.does, scrolled };
+}
+
+function goBack(place) {
+  for (const [kind, left] of place.scrolled) {
+    const card = document.querySelector('section[data-kind="' + kind + '"] .card');
+    if (card && left) card.scrollLeft = left;
+  }
+  if (!place.key || !place.does) return;
+  const row = [...document.querySelectorAll("tr[data-key]")].find((r) => r.dataset.key === place.key);
+  const button = row && row.querySelector('[data-does="' + place.does + '"]');
+  if (button) button.focus({ preventScroll: true });
+}
+
 function render() {
   if (!state) return;
   const filter = $("filter").value.trim().toLowerCase();
-  const order = (k) => (((k.table && k.table.rows) || []).length ? 0 : 1);
-  const kinds = [...state.kinds].sort((a, b) => order(a) - order(b));
-  $("kinds").replaceChildren(...kinds.map((k) => sectionOf(k, filter)));
-  $("sum").textContent = summary();
+  const place = placeOf();
+  const has = (k) => !k.table || (k.table.rows || []).length > 0;
+  const empty = state.kinds.filter((k) => !has(k));
+  const sections = state.kinds.filter(has).map((k) => sectionOf(k, filter));
+  if (empty.length) sections.push(emptyOf(empty, empty.length === state.kinds.length));
+  $("kinds").replaceChildren(...sections);
+  $("sum").textContent = empty.length === state.kinds.length ? "" : summary();
   fresh = new Set();
+  goBack(place);
 }
 
 async function load() {
@@ -161,7 +234,7 @@ async function load() {
   try {
     answer = await ask("state");
   } catch (e) {
-    showError("The server does not answer. It is tried again.");
+    showError("The server does not answer. It is tried again.", true);
     return false;
   }
   if (answer.status === 401) {
@@ -172,32 +245,57 @@ async function load() {
     return false;
   }
   if (!answer.ok) {
-    showError((await answer.text()).trim() || "The server answered " + answer.status + ".");
+    showError((await answer.text()).trim() || "The server answered " + answer.status + ".", true);
     return false;
   }
-  state = await answer.json();
-  showError("");
+  const got = await answer.json();
+  const down = got.kinds.length > 0 && got.kinds.every((k) => k.status >= 500);
+  if (down) showError("The Kubernetes API does not answer. " + (state ? "What is shown is as it was; it" : "It") + " is tried again.", true);
+  else if (loadFailed) showError("");
   $("login").hidden = true;
+  if (down) {
+    if (!state) $("sum").textContent = "";
+    reloadSoon(5000);
+    return true;
+  }
+  state = got;
+  showApp(true);
   $("forget").hidden = !token;
   render();
   return true;
 }
 
-function reloadSoon() {
-  clearTimeout(reloadTimer);
-  reloadTimer = setTimeout(load, 150);
+/* Not put off by what follows: events may come without a pause. */
+function reloadSoon(ms = 200) {
+  if (reloadTimer) return;
+  reloadTimer = setTimeout(() => {
+    reloadTimer = 0;
+    load();
+  }, ms);
 }
 
-async function sync(kind, m, button) {
-  button.disabled = true;
+/* The button stays where it is, so that the focus does. */
+async function sync(kind, m, key) {
+  if ((asked.get(key) || 0) > Date.now()) return;
+  asked.set(key, Date.now() + 3000);
+  if (!loadFailed) showError("");
+  render();
   const path = ["sync", kind.plural, m.namespace, m.name].map(encodeURIComponent).join("/");
+  let wrong = "";
   try {
     const answer = await ask(path, { method: "POST" });
-    if (!answer.ok) showError(m.name + ": " + (await answer.text()).trim());
+    if (!answer.ok) wrong = m.name + ": " + (await answer.text()).trim();
   } catch (e) {
-    showError("The server does not answer.");
+    wrong = "The server does not answer.";
   }
-  button.disabled = false;
+  if (wrong) {
+    asked.delete(key);
+    showError(wrong);
+    render();
+    return;
+  }
+  $("said").textContent = m.name + " is asked to sync";
+  setTimeout(render, 3100);
 }
 
 /* ---- live events: EventSource cannot send a token, so the stream is read by fetch ---- */

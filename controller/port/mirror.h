@@ -78,6 +78,7 @@ enum fl_push_divergence { FL_PUSH_OVERWRITE, FL_PUSH_KEEP_DIVERGENT, FL_PUSH_FAS
 struct fl_push_want {
     const struct fl_git_refs
         *have; /* the target's refs, of list_target: leases are taken against them */
+    const char *url; /* from list_target: where the target answered */
     const struct fl_ref_move
         *v; /* what shall change at the target; old: the target's, new: the repository's */
     size_t n;

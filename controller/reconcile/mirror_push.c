@@ -140,6 +140,7 @@ static int push_do(struct push *u, struct fl_err *err)
     struct mirror_pass *x = u->x;
     const struct fl_push_want want = {
         .have = &u->have.refs,
+        .url = u->have.url,
         .v = u->v,
         .n = u->n,
         .divergence = (enum fl_push_divergence)u->target->divergence,

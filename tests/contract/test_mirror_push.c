@@ -9,18 +9,22 @@ struct target {
 };
 
 /* A mirror of a source with main (two commits), b and a tag; and an empty target. */
-static struct target target_new(void)
+static struct target target_with(const struct fl_fake_githttp_conf *conf)
 {
-    struct target t = {.b = box_new(&(struct fl_fake_githttp_conf){.push = true}),
-                       .a = fl_arena_new()};
+    struct target t = {.b = box_new(conf), .a = fl_arena_new()};
 
     SH(t.b, "git update-ref refs/heads/main $(c 2 $(c 1)); git update-ref refs/heads/b $(c 3); "
             "git tag -m x v1 main; GIT_DIR=to.git git init -q --bare -b main");
     box_sync(t.b);
     fl_auto_text url = fl_asprintf("%s/to.git", fl_fake_githttp_url(t.b->server));
     fl_auto_text run_dir = fl_asprintf("%s/run", t.b->dir);
-    t.remote = box_remote(url, run_dir, NULL, NULL);
+    t.remote = box_remote(url, run_dir, conf->user, conf->password);
     return t;
+}
+
+static struct target target_new(void)
+{
+    return target_with(&(struct fl_fake_githttp_conf){.push = true});
 }
 
 static void target_free(struct target *t)
@@ -47,7 +51,8 @@ static int push_all(struct target *t, enum fl_push_divergence d, struct box_move
         return rc;
     }
     *moves = box_plan(t->a, &have.refs, &refs);
-    struct fl_push_want want = {.have = &have.refs, .v = moves->v, .n = moves->n, .divergence = d};
+    struct fl_push_want want = {
+        .have = &have.refs, .url = have.url, .v = moves->v, .n = moves->n, .divergence = d};
     return fl_adapter_git.mirror->push(t->remote, &ctx, t->a, t->b->repo, &want, ret, err);
 }
 
@@ -94,6 +99,9 @@ static const struct {
      "9); "
      "git tag -f -m y v1 main",
      FL_PUSH_FAST_FORWARD_ONLY, "heads/b rejected; heads/main updated; tags/v1 rejected"},
+    {"forward only: what the mirror does not have is not deleted",
+     "git update-ref refs/heads/own $(c x); git tag own $(c y)", "git update-ref -d refs/heads/b",
+     FL_PUSH_FAST_FORWARD_ONLY, "tags/own rejected; heads/own rejected; heads/b deleted"},
     {"hidden refs do not hide the rest", "git config receive.hideRefs refs/heads/hidden",
      "git update-ref refs/heads/hidden/x $(c 4); git update-ref refs/heads/n $(c 5)",
      FL_PUSH_OVERWRITE, "heads/hidden/x rejected; heads/n created"},
@@ -158,12 +166,94 @@ static void test_push__what_moved_since_it_was_listed_is_left(void **state)
     fl_auto_text theirs =
         box_sh(t.b, "export GIT_DIR=to.git; o=$(c x); git update-ref refs/heads/main $o; echo $o");
     struct fl_ref_move one = {"refs/heads/main", before, now, false};
-    struct fl_push_want want = {.v = &one, .n = 1, .divergence = FL_PUSH_KEEP_DIVERGENT};
+    fl_auto_text url = fl_asprintf("%s/to.git", fl_fake_githttp_url(t.b->server));
+    struct fl_push_want want = {
+        .url = url, .v = &one, .n = 1, .divergence = FL_PUSH_KEEP_DIVERGENT};
     assert_int_equal(fl_adapter_git.mirror->push(t.remote, &ctx, t.a, t.b->repo, &want, &v, &err),
                      0);
     assert_int_equal(v[0].outcome, FL_PUSH_REJECTED);
     fl_auto_text left = box_sh(t.b, "GIT_DIR=to.git git rev-parse main");
     assert_string_equal(left, theirs);
+    target_free(&t);
+}
+
+/* So is what is to be deleted, whoever may be overwritten. */
+static void test_push__what_moved_since_it_was_listed_is_not_deleted(void **state)
+{
+    static const enum fl_push_divergence ways[] = {FL_PUSH_OVERWRITE, FL_PUSH_KEEP_DIVERGENT,
+                                                   FL_PUSH_FAST_FORWARD_ONLY};
+    (void)state;
+    for (size_t i = 0; i < FL_LEN(ways); i++) {
+        struct target t = target_new();
+        struct fl_ctx ctx = box_ctx(t.b);
+        struct box_moves m = {0};
+        struct fl_push_ref *v = NULL;
+        struct fl_err err = FL_ERR_INIT;
+
+        assert_int_equal(push_all(&t, FL_PUSH_OVERWRITE, &m, &v, &err), 0);
+        fl_auto_text before = box_sh(t.b, "git rev-parse b");
+        fl_auto_text theirs = box_sh(
+            t.b, "export GIT_DIR=to.git; o=$(c x $(git rev-parse b)); git update-ref refs/heads/b "
+                 "$o; echo $o");
+        fl_auto_text url = fl_asprintf("%s/to.git", fl_fake_githttp_url(t.b->server));
+        struct fl_ref_move one = {"refs/heads/b", before, NULL, false};
+        struct fl_push_want want = {.url = url, .v = &one, .n = 1, .divergence = ways[i]};
+        assert_int_equal(
+            fl_adapter_git.mirror->push(t.remote, &ctx, t.a, t.b->repo, &want, &v, &err), 0);
+        assert_int_equal(v[0].outcome, FL_PUSH_REJECTED);
+        fl_auto_text left = box_sh(t.b, "GIT_DIR=to.git git rev-parse b");
+        assert_string_equal(left, theirs);
+        target_free(&t);
+    }
+}
+
+/* The target was renamed at its host, which sends on from the old name; with a password, which
+ * goes with it on the same host. */
+static void test_push__renamed_target_is_pushed_to_where_it_is(void **state)
+{
+    struct target t = target_with(&(struct fl_fake_githttp_conf){
+        .push = true, .user = "robot", .password = "not-a-real-password"});
+    struct box_moves m = {0};
+    struct fl_push_ref *v = NULL;
+    struct fl_err err = FL_ERR_INIT;
+    (void)state;
+
+    SH(t.b, "mv to.git renamed.git");
+    fl_fake_githttp_moved(t.b->server, "/to.git", "/renamed.git");
+    for (int i = 0; i < 2; i++) {
+        if (push_all(&t, FL_PUSH_OVERWRITE, &m, &v, &err)) {
+            fail_msg("%s: %s", err.reason, err.msg);
+        }
+        fl_auto_text said = told(v, m.n);
+        assert_string_equal(said, i == 0 ? "heads/b created; heads/main created; tags/v1 created"
+                                         : "heads/main forced");
+        SH(t.b, "git update-ref refs/heads/main $(c 9)");
+        box_sync(t.b);
+    }
+    target_free(&t);
+}
+
+/* So is a source for its large files: the server has none, and its answer has the place. */
+static void test_push__renamed_source_is_asked_for_large_files_where_it_is(void **state)
+{
+    struct target t = target_new();
+    struct fl_ctx ctx = box_ctx(t.b);
+    struct fl_err err = FL_ERR_INIT;
+    (void)state;
+
+    SH(t.b, "p=$(printf 'version https://git-lfs.github.com/spec/v1\noid sha256:%%064d\nsize "
+            "5\n' 7 | git hash-object -w --stdin); t=$(printf '100644 blob %%s\tbig\n' $p | git "
+            "mktree); git update-ref refs/heads/main $(git commit-tree -m l $t)");
+    SH(t.b, "mv src.git renamed.git; ln -s renamed.git src.git");
+    fl_fake_githttp_moved(t.b->server, "/src.git", "/renamed.git");
+    box_sync(t.b);
+    int rc = fl_adapter_git.mirror->fetch_lfs(t.b->remote, &ctx, t.b->repo, &err);
+    if (rc == FL_E_UNSUPPORTED) {
+        skip();
+    }
+    if (rc == 0 || !strstr(err.msg, "/renamed.git/info/lfs")) {
+        fail_msg("%d %s: %s", rc, err.reason, err.msg);
+    }
     target_free(&t);
 }
 
@@ -202,7 +292,8 @@ static void test_push__a_target_that_is_not_there_is_told(void **state)
     fl_auto_text tip = box_sh(t.b, "git rev-parse main");
     SH(t.b, "rm -rf to.git");
     struct fl_ref_move one = {"refs/heads/main", NULL, tip, false};
-    struct fl_push_want want = {.v = &one, .n = 1};
+    fl_auto_text url = fl_asprintf("%s/to.git", fl_fake_githttp_url(t.b->server));
+    struct fl_push_want want = {.url = url, .v = &one, .n = 1};
     assert_int_equal(fl_adapter_git.mirror->push(t.remote, &ctx, t.a, t.b->repo, &want, &v, &err),
                      FL_E_NOT_FOUND);
     assert_string_equal(err.reason, "RepositoryNotFound");
@@ -214,6 +305,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_push__each_ref_is_told),
         cmocka_unit_test(test_push__what_moved_since_it_was_listed_is_left),
+        cmocka_unit_test(test_push__what_moved_since_it_was_listed_is_not_deleted),
+        cmocka_unit_test(test_push__renamed_target_is_pushed_to_where_it_is),
+        cmocka_unit_test(test_push__renamed_source_is_asked_for_large_files_where_it_is),
         cmocka_unit_test(test_push__many_refs_go_at_once),
         cmocka_unit_test(test_push__a_target_that_is_not_there_is_told),
     };

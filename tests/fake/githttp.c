@@ -22,6 +22,7 @@ struct fl_fake_githttp {
     int held;
     char *fail;
     int fail_status;
+    char *moved_from, *moved_to;
     int requests;
 };
 
@@ -39,6 +40,18 @@ static int on_way(struct fl_fake_githttp *s, struct fl_str path)
         s->held--;
     }
     return s->fail && fl_str_ends(path, s->fail) ? s->fail_status : 0;
+}
+
+/* Where the request is sent on to, in the arena; NULL: nowhere. */
+static const char *sent_on(struct fl_fake_githttp *s, const struct fl_request *req)
+{
+    fl_lock_scope(&s->lock);
+    size_t n = s->moved_from ? strlen(s->moved_from) : 0;
+    if (n == 0 || !fl_str_starts(req->path, s->moved_from)) {
+        return NULL;
+    }
+    return fl_arena_fmt(req->arena, "%s%s%.*s%s%.*s", s->url, s->moved_to, (int)(req->path.n - n),
+                        req->path.p + n, req->query.n > 0 ? "?" : "", FL_STR_ARG(req->query));
 }
 
 static bool allowed(const struct fl_fake_githttp *s, const struct fl_request *req)
@@ -130,6 +143,11 @@ static void serve(void *self, const struct fl_request *req, struct fl_response *
         status = 401;
         fl_response_header(res, "WWW-Authenticate", "Basic realm=\"git\"");
     }
+    const char *to = status ? NULL : sent_on(s, req);
+    if (to) {
+        status = 301;
+        fl_response_header(res, "Location", to);
+    }
     if (status) {
         res->status = status;
         return;
@@ -192,6 +210,8 @@ void fl_fake_githttp_free(struct fl_fake_githttp *s)
     fl_lock_destroy(&s->lock);
     fl_free(s->hold);
     fl_free(s->fail);
+    fl_free(s->moved_from);
+    fl_free(s->moved_to);
     fl_free(s->authorization);
     fl_free(s->root);
     fl_free(s->url);
@@ -242,4 +262,13 @@ void fl_fake_githttp_fail(struct fl_fake_githttp *s, const char *suffix, int sta
     fl_free(s->fail);
     s->fail = fl_strdup(suffix);
     s->fail_status = status;
+}
+
+void fl_fake_githttp_moved(struct fl_fake_githttp *s, const char *from, const char *to)
+{
+    fl_lock_scope(&s->lock);
+    fl_free(s->moved_from);
+    fl_free(s->moved_to);
+    s->moved_from = fl_strdup(from);
+    s->moved_to = fl_strdup(to);
 }

@@ -33,4 +33,7 @@ void fl_fake_githttp_release(struct fl_fake_githttp *s);
  * more. */
 void fl_fake_githttp_fail(struct fl_fake_githttp *s, const char *suffix, int status);
 
+/* From now on requests beneath the path `from` ("/old.git") are sent on to the same beneath `to`. */
+void fl_fake_githttp_moved(struct fl_fake_githttp *s, const char *from, const char *to);
+
 #endif

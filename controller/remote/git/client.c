@@ -110,6 +110,12 @@ void git_remote_close(struct fl_remote *r)
     fl_free(r);
 }
 
+const char *git_remote_place(struct fl_remote *r, struct fl_arena *a)
+{
+    fl_lock_scope(&r->lock);
+    return fl_arena_text(a, r->known.at_url ? r->known.at_url : r->url_text);
+}
+
 static void basic(struct fl_str user, struct fl_str password, struct fl_secret *ret)
 {
     fl_auto_val(fl_buf) plain = FL_BUF_INIT(FL_BUF_ANY);

@@ -85,6 +85,8 @@ struct fl_remote {
 /* The adapter's open and close. */
 int git_remote_open(const struct fl_remote_conf *conf, struct fl_remote **ret, struct fl_err *err);
 void git_remote_close(struct fl_remote *r);
+/* Where it answered when it was last listed, after redirects on the same host; in the arena. */
+const char *git_remote_place(struct fl_remote *r, struct fl_arena *a);
 
 /* The value of Authorization for now: basic, bearer, or an App's token as basic "x-access-token". Empty without credentials.
  * Fails when a token cannot be had: nothing is tried without it. */

@@ -146,8 +146,9 @@ static void lfs_config(struct git_env *e, const char *url)
 int git_fetch_lfs(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_repo *repo,
                   struct fl_err *err)
 {
-    const char *const argv[] = {"lfs", "fetch", "--all", r->url_text, NULL};
     fl_auto(fl_arena) a = fl_arena_new();
+    const char *url = git_remote_place(r, a);
+    const char *const argv[] = {"lfs", "fetch", "--all", url, NULL};
     fl_auto_val(fl_proc_resp) res;
     fl_auto_val(git_env) e;
 
@@ -159,10 +160,10 @@ int git_fetch_lfs(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_repo 
     }
     int rc = lfs_no_logs(repo, err);
     if (!rc) {
-        rc = git_env_remote(&e, r, r->url_text, ctx, err);
+        rc = git_env_remote(&e, r, url, ctx, err);
     }
     if (!rc) {
-        lfs_config(&e, git_lfs_url(a, r->url_text));
+        lfs_config(&e, git_lfs_url(a, url));
         rc = git_run(&e, argv, (struct fl_str){0}, repo->lock_fd, 0, ctx, &res, err);
     }
     if (!rc && res.exit_code != 0) {

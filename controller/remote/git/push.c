@@ -45,7 +45,8 @@ static void args_add(struct args *a, const char *text)
 }
 
 /* Between the list and the push somebody else may have pushed. Nothing behind the ':' says that it
- * must not be there. A '+' beats a lease, so it stands only where overwriting is asked for. */
+ * must not be there. A '+' beats a lease, so it stands only where overwriting is asked for, and
+ * never before a deletion: git looks at nothing else there. */
 static const char *lease(struct fl_arena *a, const struct fl_ref_move *m)
 {
     return fl_arena_fmt(a, "--force-with-lease=%s:%s", m->name, m->old ? m->old : "");
@@ -111,7 +112,7 @@ static size_t push_args(const struct push *p, struct args *a, size_t *at,
         if (p->skip[i]) {
             continue;
         }
-        if (w->divergence == FL_PUSH_KEEP_DIVERGENT) {
+        if (!w->v[i].new || w->divergence == FL_PUSH_KEEP_DIVERGENT) {
             args_add(a, lease(a->arena, &w->v[i]));
         }
         if (w->v[i].new) {
@@ -121,7 +122,7 @@ static size_t push_args(const struct push *p, struct args *a, size_t *at,
         }
     }
     args_add(a, "--");
-    args_add(a, p->remote->url_text);
+    args_add(a, w->url);
     if (n > 0) {
         args_add(a, w->divergence == FL_PUSH_OVERWRITE ? "+refs/*:refs/*" : "refs/*:refs/*");
     }
@@ -155,7 +156,7 @@ static int push_some(struct push *p, size_t *at, struct fl_err *err)
     e.out_cap = PUSH_OUT_MIN + (n + a.n) * PUSH_LINE;
     int rc = view_make(p, go, n, err);
     if (!rc) {
-        rc = git_env_remote(&e, p->remote, p->remote->url_text, p->ctx, err);
+        rc = git_env_remote(&e, p->remote, p->want->url, p->ctx, err);
     }
     if (!rc) {
         rc = git_run_long(&e, a.v, p->repo->lock_fd, p->ctx, &r, err);
@@ -177,6 +178,13 @@ static size_t left(const struct push *p, size_t at)
     return n;
 }
 
+/* Whether the target has its own word on it. Of what moves forward git sees to it itself. */
+static bool may_diverge(const struct fl_push_want *want, const struct fl_ref_move *m)
+{
+    return want->divergence == FL_PUSH_KEEP_DIVERGENT ||
+           (want->divergence == FL_PUSH_FAST_FORWARD_ONLY && !m->new);
+}
+
 /* Whether the mirror has what the target has: then the target is behind, or at what was forced
  * away upstream, and may be moved. */
 static int find_diverged(struct fl_repo *repo, const struct fl_ctx *ctx,
@@ -186,12 +194,18 @@ static int find_diverged(struct fl_repo *repo, const struct fl_ctx *ctx,
     const char **ids = fl_arena_array(a, want->n, sizeof(*ids));
     bool *has = fl_arena_array(a, want->n, sizeof(*has));
 
+    size_t n = 0;
     for (size_t i = 0; i < want->n; i++) {
-        ids[i] = want->v[i].old ? want->v[i].old : want->v[i].new;
+        if (want->v[i].old && may_diverge(want, &want->v[i])) {
+            ids[n++] = want->v[i].old;
+        }
     }
-    int rc = repo_has(repo, ctx, ids, want->n, has, err);
+    int rc = n > 0 ? repo_has(repo, ctx, ids, n, has, err) : 0;
+    n = 0;
     for (size_t i = 0; i < want->n && !rc; i++) {
-        ret[i] = !has[i];
+        if (want->v[i].old && may_diverge(want, &want->v[i])) {
+            ret[i] = !has[n++];
+        }
     }
     return rc;
 }
@@ -208,7 +222,7 @@ int git_push(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_arena *a,
     int rc = 0;
 
     fl_buf_init(&p.out, FL_BUF_ANY);
-    if (want->divergence == FL_PUSH_KEEP_DIVERGENT && want->n > 0) {
+    if (want->divergence != FL_PUSH_OVERWRITE) {
         rc = find_diverged(repo, ctx, want, skip, err);
     }
     for (size_t at = 0; !rc && left(&p, at) > 0;) {

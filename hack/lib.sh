@@ -10,7 +10,7 @@ FL_PACKAGES_BUILD="gcc libc6-dev cmake ninja-build pkg-config libcurl4-openssl-d
 FL_PACKAGES_RUN="sqlite3 docker-registry skopeo apache2-utils curl ca-certificates openssl jq procps git nginx-light fcgiwrap
     perl"
 FL_PACKAGES_TEST="openssh-server libcmocka-dev clang clang-format clang-tidy libclang-rt-14-dev cppcheck valgrind shellcheck umoci
-    golang-github-bmatcuk-doublestar-dev python3"
+    golang-github-bmatcuk-doublestar-dev python3 git-lfs"
 
 fl_say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 fl_die() { printf 'error: %s\n' "$*" >&2; exit 1; }

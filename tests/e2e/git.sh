@@ -64,7 +64,8 @@ git_large() {
 #   $http/slow/NAME.git     packs come slowly (and $https/slow/, with a password)
 #   $https/auth/NAME.git    for robot, with the password in $T/htpasswd
 #   $https/open/NAME.git    for all
-# Each request is a line in $T/access: status, method, path, Git-Protocol.
+# Each request is a line in $T/access: status, method, path, Git-Protocol. Servers of a script's own go into $T/nginx.d/*.conf,
+# before this is called; the names tls.crt, tls.key, ca.crt and backend.conf in $T are good there.
 git_http_start() {
     local http_port https_port other_port user='' i
     http_port=$(fl_free_port)
@@ -122,6 +123,7 @@ http {
 $(for i in 1 2 3 4 5 6; do echo "        server unix:$T/fcgi/$i max_fails=0;"; done)
     }
     default_type text/plain;
+    include $T/nginx.d/*.conf;
     server {
         listen 127.0.0.1:$http_port;
         location ~ ^/plain/(?<repo>.+)\$ { include $T/backend.conf; }
@@ -203,6 +205,17 @@ END
 
 # --- mirrors
 
+secret() { # NAME KEY=VALUE...: made or changed; the values stand in no argv but this shell's own
+    local name=$1 kv
+    shift
+    # shellcheck disable=SC2001 # each line
+    {
+        printf 'apiVersion: v1\nkind: Secret\nmetadata: {name: %s}\nstringData:\n' "$name"
+        for kv; do
+            printf '  %s: |-\n%s\n' "${kv%%=*}" "$(sed 's/^/    /' <<<"${kv#*=}")"
+        done
+    } | k apply -f - >/dev/null
+}
 # gm NAME URL [LINE...]: applies a GitMirror; each LINE is a line of spec.
 gm() {
     local name=$1 url=$2 line
@@ -214,6 +227,13 @@ gm() {
             printf '  %s\n' "$line"
         done
     } | k apply -f - >/dev/null
+}
+# refused WHAT URL WORDS [LINE...]: kubectl apply of it fails with these words.
+refused() {
+    local what=$1 url=$2 words=$3 said
+    shift 3
+    said=$(gm refused "$url" "$@" 2>&1) && check_eq "$what is refused" applied refused
+    check_has "$what: words" "$said" "$words"
 }
 gm_path() { field "gm/$1" '{.status.path}'; }
 gm_cond() { field "gm/$1" "{.status.conditions[?(@.type==\"$2\")].$3}"; } # NAME TYPE status|reason|message

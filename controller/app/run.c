@@ -58,9 +58,10 @@ static int run_lead(struct run *r, struct fl_err *err)
     struct fl_work *work = NULL;
     const struct fl_work_conf conf = {
         .options = r->o, .kube = r->kube, .clock = r->clock, .controllers = true};
-    int x = 0;
+    int x = fl_work_open(&conf, &work, err);
     struct fl_err told = FL_ERR_INIT;
     bool waiting = false;
+    bool working = false;
     while (x == 0 && !fl_ctx_canceled(&ctx)) {
         bool leader = r->lease == NULL;
         int64_t next_ms = 1000;
@@ -70,15 +71,16 @@ static int run_lead(struct run *r, struct fl_err *err)
             told = e;
             fl_log(FL_LOG_WARN, "Lease " RUN_LEASE, FL_ERR(&e));
         }
-        if (tried == 0 && !leader && !work && !waiting) {
+        if (tried == 0 && !leader && !working && !waiting) {
             waiting = true;
             fl_log_msg(FL_LOG_INFO, "waiting: another process holds the Lease " RUN_LEASE);
         }
-        if (leader && !work) {
+        if (leader && !working) {
             fl_log_msg(FL_LOG_INFO,
                        r->lease ? "leading: the controllers start" : "the controllers start");
-            x = fl_work_start(&conf, &work, err);
-        } else if (!leader && work) {
+            x = fl_work_begin(work, err);
+            working = x == 0;
+        } else if (!leader && working) {
             x = fl_fail(err, FL_E_UNAVAILABLE, "LeaseLost", "the Lease " RUN_LEASE " was lost");
         }
         struct fl_err ignored = FL_ERR_INIT;

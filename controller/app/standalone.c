@@ -144,7 +144,8 @@ static int standalone_start(struct standalone *s, struct fl_err *err)
         .metrics = standalone_metrics,
         .arg = s->api,
     };
-    x = fl_work_start(&work, &s->work, err);
+    x = fl_work_open(&work, &s->work, err);
+    x = x < 0 ? x : fl_work_begin(s->work, err);
     return x < 0 ? x : standalone_write_kubeconfig(s, err);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/work.h"
 
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "app/adapters.h"
@@ -20,6 +21,7 @@ struct fl_work {
     struct fl_engine *engine; /* NULL without controllers */
     struct fl_httpd *httpd;   /* NULL without --metrics-listen */
     struct fl_webapp *web;    /* NULL without --web-listen */
+    atomic_bool begun;        /* engine is as it stays */
 };
 
 static void work_answer(struct fl_response *res, int status, const char *type)
@@ -40,6 +42,12 @@ static void work_serve_metrics(struct fl_work *w, struct fl_response *res)
 static bool work_ready(struct fl_work *w, struct fl_buf *why)
 {
     if (w->conf.ready && !w->conf.ready(w->conf.arg, why)) {
+        return false;
+    }
+    if (!atomic_load(&w->begun)) {
+        fl_buf_text(why,
+                    "the controllers do not run here: they have not started, or another process "
+                    "holds the Lease");
         return false;
     }
     return !w->engine || fl_engine_ready(w->engine, why);
@@ -147,24 +155,33 @@ static int work_start_engine(struct fl_work *w, struct fl_err *err)
     return fl_webapp_serve(w->web, w->engine, err);
 }
 
-int fl_work_start(const struct fl_work_conf *conf, struct fl_work **ret, struct fl_err *err)
+int fl_work_open(const struct fl_work_conf *conf, struct fl_work **ret, struct fl_err *err)
 {
     struct fl_work *w = FL_NEW(struct fl_work);
     w->conf = *conf;
     w->metrics = fl_metrics_new();
     int x = work_listen(w, err);
-    if (x == 0 && conf->controllers) {
-        x = work_start_engine(w, err);
-    } else if (x == 0 && conf->options->web_listen) {
-        x = fl_fail(err, FL_E_INVALID, "Usage",
-                    "--web-listen shows what controllers do: it cannot go with --no-controllers");
-    }
     if (x < 0) {
         fl_work_stop(w, 0);
         return x;
     }
     *ret = w;
     return 0;
+}
+
+int fl_work_begin(struct fl_work *w, struct fl_err *err)
+{
+    int x = 0;
+    if (w->conf.controllers) {
+        x = work_start_engine(w, err);
+    } else if (w->conf.options->web_listen) {
+        x = fl_fail(err, FL_E_INVALID, "Usage",
+                    "--web-listen shows what controllers do: it cannot go with --no-controllers");
+    }
+    if (x == 0) {
+        atomic_store(&w->begun, true);
+    }
+    return x;
 }
 
 void fl_work_stop(struct fl_work *w, int64_t grace_ms)

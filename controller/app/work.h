@@ -14,7 +14,7 @@ struct fl_work_conf {
     const struct fl_options *options;
     struct fl_kube *kube;
     struct fl_clock *clock;
-    bool controllers; /* false: only metrics and health */
+    bool controllers; /* false: fl_work_begin does nothing */
     /* Asked for /readyz beside the engine (the embedded API's); may be NULL. False: appends why. */
     bool (*ready)(void *arg, struct fl_buf *why);
     /* More lines for /metrics (the embedded API's); may be NULL. */
@@ -22,8 +22,10 @@ struct fl_work_conf {
     void *arg; /* of both */
 };
 
-/* UNAVAILABLE: the metrics address is taken. */
-int fl_work_start(const struct fl_work_conf *conf, struct fl_work **ret, struct fl_err *err);
+/* Metrics and health alone: alive, and not ready before fl_work_begin. UNAVAILABLE: the metrics address is taken. */
+int fl_work_open(const struct fl_work_conf *conf, struct fl_work **ret, struct fl_err *err);
+/* Once: the controllers, and with --web-listen their listener. */
+int fl_work_begin(struct fl_work *w, struct fl_err *err);
 void fl_work_stop(struct fl_work *w, int64_t grace_ms);
 
 #endif

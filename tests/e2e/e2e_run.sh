@@ -56,11 +56,20 @@ check_has "metrics" "$(curl -s "http://127.0.0.1:$metrics/metrics")" \
     'controller_runtime_reconcile_total{controller="replicationpolicy"'
 
 # --- one leads, the other waits and takes over when the first lets go
-run second
+run second --metrics-listen 127.0.0.1:0 --web-listen 127.0.0.1:0
 fl_wait 10 "the second to have asked for the Lease" grep -q 'another process holds the Lease' "$T/second.log"
 check_eq "the second does not work" "$(grep -c 'the controllers start' "$T/second.log")" 0
+# What a Service and a kubelet go by: alive, but none to send deliveries to.
+second=$(sed -n 's/.*metrics are served.*port=\([0-9]*\).*/\1/p' "$T/second.log")
+check_eq "one that waits is alive" "$(curl -s "http://127.0.0.1:$second/healthz")" ok
+check_eq "and not ready" "$(curl -s -o "$T/why" -w '%{http_code}' "http://127.0.0.1:$second/readyz")" 503
+check_has "and says why" "$(cat "$T/why")" "the controllers do not run here"
+check_eq "nor does it take deliveries" "$(grep -c 'page and webhooks are served' "$T/second.log")" 0
 stop first
 fl_wait 30 "the second to lead" grep -q 'the controllers start' "$T/second.log"
+second_is_ready() { [ "$(curl -s "http://127.0.0.1:$second/readyz")" = ok ]; }
+fl_wait 30 "the second to be ready" second_is_ready
+check_eq "now it takes deliveries" "$(grep -c 'page and webhooks are served' "$T/second.log")" 1
 k patch rp team --type=merge -p '{"spec":{"destination":{"namespace":"two"}}}' >/dev/null
 fl_wait 30 "the second to have copied" at two
 stop second

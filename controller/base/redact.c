@@ -133,21 +133,22 @@ static bool login_ends(char c)
     return is_space(c) || strchr("\"'<>/", c) != NULL;
 }
 
+/* An image has a digest behind its '@', and no host: "alpine:3.20@sha256:...". */
+static bool is_digest(struct fl_str s, size_t at)
+{
+    struct fl_str rest = {s.p + at, s.n - at};
+    return fl_str_starts(rest, "sha256:") || fl_str_starts(rest, "sha512:");
+}
+
 /* Where "user:password" ends that has a ':' at s[at], which is at its last '@'; 0: none. ret_word:
- * where the word ends, with no '@' between. An image has a digest there: "alpine:3.20@sha256:...". */
+ * where the word ends, with no password between. */
 static size_t login_end(struct fl_str s, size_t at, size_t *ret_word)
 {
-    static const char *const digests[] = {"sha256:", "sha512:"};
     size_t end = 0;
     for (at++; at < s.n && !login_ends(s.p[at]); at++) {
-        end = s.p[at] == '@' ? at : end;
+        end = s.p[at] == '@' && !is_digest(s, at + 1) ? at : end;
     }
     *ret_word = at;
-    for (size_t i = 0; end > 0 && i < FL_LEN(digests); i++) {
-        if (fl_str_starts((struct fl_str){s.p + end + 1, s.n - end - 1}, digests[i])) {
-            return 0;
-        }
-    }
     return end;
 }
 

@@ -273,6 +273,7 @@ static void test_redact__by_rows(void **state)
         {"json", "{\"mail\":\"robot@a.example\"}", "{\"mail\":\"robot@a.example\"}"},
         {"tag and digest", "alpine:3.20@sha256:ab01 a/b:1@sha512:cd",
          "alpine:3.20@sha256:ab01 a/b:1@sha512:cd"},
+        {"no scheme, and a digest", "robot:pw@host:1@sha256:ab", "***@host:1@sha256:ab"},
         {"port and digest", "127.0.0.1:5000/a@sha256:ab", "127.0.0.1:5000/a@sha256:ab"},
         {"colons", "a:b:c:d::e 12:30:05 main:refs/x@y", "a:b:c:d::e 12:30:05 main:refs/x@y"},
         {"no url", "a:/b c: //d", "a:/b c: //d"},

@@ -78,6 +78,17 @@ static bool git_holds(struct loop *l, const void *arg, struct fl_buf *why)
     return fl_fake_git_held(l->git) > 0;
 }
 
+/* What the test has written has arrived in the cache. */
+static bool engine_knows(struct loop *l, const void *arg, struct fl_buf *why)
+{
+    (void)arg;
+    fl_auto_text version = loop_field(l, M, "metadata.resourceVersion");
+    fl_auto(fl_obj) o =
+        fl_cache_get(l->engine->cache, &fl_kind_git_mirror, FL_STR("default"), FL_STR("m"));
+    fl_buf_fmt(why, "it has %.*s, the API %s", o ? (int)o->rv.n : 0, o ? o->rv.p : "", version);
+    return o && fl_str_is(o->rv, version);
+}
+
 static void hold_a_fetch(struct loop *l)
 {
     fl_fake_git_hold(l->git, FL_FAKE_GIT_FETCH);
@@ -257,7 +268,7 @@ static void test_mirror__r12_clock_webhook_and_request_never_meet(void **state)
         fl_auto_text token = fl_asprintf("by hand %d", i);
         loop_request(l, M, token);
     }
-    loop_patch(l, M, "{'spec':{'lfs':'Ignore'}}");
+    loop_wait(l, "the engine knows of all that", engine_knows, NULL);
     assert_int_equal(fl_fake_git_held(l->git), 1);
     assert_int_equal(lists(l), before);
     assert_int_equal(fl_fake_git_count(l->git, URL, FL_FAKE_GIT_FETCH), fetches);

@@ -90,9 +90,12 @@ api_start() {
     echo $! >"$T/api.pid"
     fl_wait_start "$T/api.pid" "GitHub's API" fl_answers "$api"
 }
-setsid python3 "$here/lfs_server.py" "$T" "$lfs_port" "$git_app" >>"$T/lfs-server.log" 2>&1 &
-echo $! >"$T/lfs-server.pid"
-fl_wait_start "$T/lfs-server.pid" "the LFS server" fl_answers "http://127.0.0.1:$lfs_port/"
+lfs_start() { # PORT URL
+    setsid python3 "$here/lfs_server.py" "$T" "$1" "$2" >>"$T/lfs-server-$1.log" 2>&1 &
+    echo $! >"$T/lfs-server-$1.pid"
+    fl_wait_start "$T/lfs-server-$1.pid" "the LFS server" fl_answers "http://127.0.0.1:$1/"
+}
+lfs_start "$lfs_port" "$git_app"
 
 # --- what is looked at
 
@@ -214,7 +217,47 @@ lfs_has lfs "$more"
 gm short "$git_app/short/lfs" 'secretRef: {name: login}' 'lfs: Fetch'
 gm_ready short
 lfs_has short "$more"
-secret wrong ca.crt="$(cat "$T/ca.crt")" username=robot password="not-$password"
+
+# Over ssh, where git-lfs asks the host for whom to ask.
+git_ssh_start
+plain_port=$(fl_free_port)
+lfs_start "$plain_port" "http://127.0.0.1:$plain_port"
+mkdir "$T/bin"
+cat >"$T/bin/git-lfs-authenticate" <<END
+#!/bin/sh
+echo "\$*" >>"$T/authenticate.log"
+echo '{"href": "http://127.0.0.1:$plain_port/ssh.git/info/lfs", "expires_in": 600,
+    "header": {"Authorization": "Basic $(printf 'by-ssh:word' | base64)"}}'
+END
+cat >"$T/bin/login" <<END
+#!/bin/sh
+PATH=$T/bin:\$PATH exec sh -c "\$SSH_ORIGINAL_COMMAND"
+END
+chmod +x "$T/bin/git-lfs-authenticate" "$T/bin/login"
+sed -i "s|^|command=\"$T/bin/login\" |" "$T/ssh/authorized_keys"
+secret ssh identity="$(cat "$T/ssh/identity")" known_hosts="$(cat "$T/ssh/known_hosts")"
+gm ssh "$ssh$T/git/lfs.git" 'secretRef: {name: ssh}' 'lfs: Fetch'
+gm_ready ssh
+lfs_has ssh "$more"
+check_eq "the host was asked" "$(sort -u "$T/authenticate.log")" "$T/git/lfs.git download"
+check "and told whom to ask, and as whom" grep -qF "POST /ssh.git/info/lfs/objects/batch 200 by-ssh" "$T/lfs.log"
+
+# A repository's own .lfsconfig sends to nobody else.
+git_new sent
+sent=$(lfs_file sent a.iso "a large file elsewhere")
+tip=$(git_tip sent main)
+tree=$({
+    git --git-dir "$T/git/sent.git" ls-tree main
+    printf '100644 blob %s\t.lfsconfig\n' "$(printf '[lfs]\n\turl = http://127.0.0.1:%s/elsewhere.git/info/lfs\n' "$plain_port" |
+        git --git-dir "$T/git/sent.git" hash-object -w --stdin)"
+} | git --git-dir "$T/git/sent.git" mktree)
+git --git-dir "$T/git/sent.git" update-ref refs/heads/main \
+    "$(git --git-dir "$T/git/sent.git" commit-tree "$tree" -p "$tip" -m sent)"
+gm sent "$git_app/auth/sent.git" 'secretRef: {name: login}' 'lfs: Fetch'
+gm_ready sent
+lfs_has sent "$sent"
+check_eq "who else is named is not asked" "$(grep -cF elsewhere "$T/lfs.log" || true)" 0
+k delete gm ssh sent >/dev/null
 
 # --- a GitHub App, while its API is away: the git server is not asked
 app=(githubAppID=4711 githubAppPrivateKey="$(cat "$T/app.key")" githubAppBaseURL="$api" ca.crt="$(cat "$T/ca.crt")")

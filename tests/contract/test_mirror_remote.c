@@ -475,6 +475,27 @@ static const struct row statuses[] = {
      .replies = {{ASK_V2, .status = 429, .headers = {"Retry-After: 7"}}},
      .code = FL_E_LIMITED,
      .retry_after_ms = 7000},
+    {.name = "429 that tells no time",
+     .replies = {{ASK_V2, .status = 429}},
+     .code = FL_E_LIMITED,
+     .reason = "TooManyRequests",
+     .retry_after_ms = 5000},
+    {.name = "403 with words of a limit",
+     .replies = {{ASK_V2, .status = 403, .items = {"=You have exceeded a secondary Rate Limit."}}},
+     .code = FL_E_LIMITED,
+     .reason = "TooManyRequests",
+     .retry_after_ms = 5000},
+    {.name = "403 of who has nothing left",
+     .replies = {{ASK_V2, .status = 403,
+                  .headers = {"X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 1700000030"}}},
+     .code = FL_E_LIMITED,
+     .reason = "TooManyRequests",
+     .retry_after_ms = 30000},
+    {.name = "403 of who has some left",
+     .replies = {{ASK_V2, .status = 403,
+                  .headers = {"X-RateLimit-Remaining: 9", "X-RateLimit-Reset: 1700000030"}}},
+     .code = FL_E_AUTH,
+     .reason = "AuthenticationFailed"},
     {.name = "403 that means 429",
      .replies = {{ASK_V2, .status = 403, .headers = {"Retry-After: 9"}}},
      .code = FL_E_LIMITED,
@@ -649,6 +670,40 @@ static void test_list__retry_after_holds_for_the_whole_host(void **state)
     rows_verify();
 }
 
+/* The host tells no time: it is left alone for longer and longer, by all. */
+static void test_list__limit_without_a_time_grows_for_the_whole_host(void **state)
+{
+    (void)state;
+    static const struct reply replies[] = {{ASK_V2, .status = 429},
+                                           {ASK_V2, .status = 429},
+                                           {ASK_V2, .status = 429},
+                                           DO_CAPS,
+                                           DO_REFS,
+                                           {ASK_REFS, .status = 429}};
+    struct menv e;
+    menv_init(&e);
+    fl_auto(fl_arena) a = fl_arena_new();
+    script(&e, a, replies, FL_LEN(replies));
+    struct fl_remote *second = NULL;
+    row_check("open", open_text(&e, "/other.git", NULL, &second) == 0, &e);
+    row_check("open", open_text(&e, "/x.git", NULL, &e.r) == 0, &e);
+    for (int64_t ms = 5000; ms <= 20000; ms *= 2) {
+        row_check("limited", menv_list_of(&e, e.r) == FL_E_LIMITED, &e);
+        row_check("limited", e.err.retry_after_ms == ms, &e);
+        row_check("another repository", menv_list_of(&e, second) == FL_E_LIMITED, &e);
+        row_check("another repository", fl_text_eq(e.err.reason, "HostBackOff"), &e);
+        fl_clock_advance(e.clock, ms);
+    }
+    assert_int_equal(fl_peer_count(e.peer), 3);
+    row_check("over", menv_list_of(&e, e.r) == 0, &e);
+    row_check("again", menv_list_of(&e, e.r) == FL_E_LIMITED, &e);
+    row_check("again", e.err.retry_after_ms == 5000, &e);
+    assert_int_equal(fl_peer_verify(e.peer), 0);
+    fl_adapter_git.close(second);
+    menv_release(&e);
+    rows_verify();
+}
+
 static void test_list__g4_private_address_is_refused_unless_named(void **state)
 {
     (void)state;
@@ -748,6 +803,7 @@ int main(void)
         cmocka_unit_test(test_list__answer_that_is_known_is_not_read_again),
         cmocka_unit_test(test_list__remotes_of_one_trust_share_connections),
         cmocka_unit_test(test_list__retry_after_holds_for_the_whole_host),
+        cmocka_unit_test(test_list__limit_without_a_time_grows_for_the_whole_host),
         cmocka_unit_test(test_list__g4_private_address_is_refused_unless_named),
         cmocka_unit_test(test_list_target__asks_what_receive_pack_shows),
         cmocka_unit_test(test_open__bad_conf_is_refused_without_network),

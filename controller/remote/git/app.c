@@ -177,24 +177,13 @@ static int app_ask(struct git_app *a, const struct fl_ctx *ctx, const char *meth
     return x;
 }
 
-/* How long to wait, when the answer says that there were too many; -1: it says something else. x-ratelimit-reset is in seconds
- * since 1970. */
-static int64_t app_limited_ms(struct git_app *a, const struct fl_http_resp *r,
-                              const struct fl_ctx *ctx)
+/* How long to wait, when the answer says that there were too many; -1: it says something else. */
+static int64_t app_limited_ms(const struct fl_http_resp *r, const struct fl_ctx *ctx)
 {
-    int64_t wait_ms = fl_http_retry_after_ms(r, ctx);
-    if (r->status == 429 || (r->status == 403 && wait_ms >= 0)) {
-        return wait_ms >= 0 ? wait_ms : 60000;
-    }
-    int64_t reset_s = 0;
-    bool spent = r->status == 403 &&
-                 fl_str_is(fl_http_header(r, "x-ratelimit-remaining", 0), "0") &&
-                 fl_num_i64(fl_http_header(r, "x-ratelimit-reset", 0), &reset_s);
-    if (!spent || reset_s < 0 || reset_s > INT64_MAX / 2000) {
-        return -1;
-    }
-    int64_t left = reset_s * 1000 - fl_clock_wall_ms(a->clock);
-    return left < 1000 ? 1000 : left > 3600000 ? 3600000 : left;
+    int64_t wait_ms = git_limit_ms(r, ctx);
+    return r->status == 429 && wait_ms < 0        ? 60000
+           : r->status == 429 || r->status == 403 ? wait_ms
+                                                  : -1;
 }
 
 static struct fl_str app_said(const struct fl_json *j, const char *otherwise)
@@ -217,7 +206,7 @@ static int app_fail(struct git_app *a, const struct fl_http_resp *r, const struc
 {
     fl_auto(fl_json) j = NULL;
     (void)fl_json_parse(fl_buf_slice(&r->body), APP_BODY_MAX, &j, NULL);
-    int64_t limited_ms = app_limited_ms(a, r, ctx);
+    int64_t limited_ms = app_limited_ms(r, ctx);
     if (limited_ms >= 0) {
         return fl_fail_http(err, FL_E_LIMITED, r->status, limited_ms, "TooManyRequests",
                             "GitHub App %s: %.*s (HTTP %d)", a->id,

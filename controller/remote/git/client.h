@@ -42,7 +42,17 @@ int git_http_take(const struct fl_http_conf *conf, struct fl_http **ret, struct 
 void git_http_give(struct fl_http *h); /* NULL is fine */
 /* One back-off per host and port: LIMITED "HostBackOff" with what is left while it holds. */
 int git_host_check(struct fl_clock *clock, const struct fl_url *at, struct fl_err *err);
+/* As above, and now it is asked: after refusals one goes first, and the others wait for what git_host_refused or _answered tells
+ * of it. */
+int git_host_enter(struct fl_clock *clock, const struct fl_url *at, struct fl_err *err);
 void git_host_hold(struct fl_clock *clock, const struct fl_url *at, int64_t ms);
+/* Too many requests, it said: it is left alone for wait_ms, or where it told none (-1) for 5 s, at each further refusal for twice
+ * as long, up to 5 min. Returns how long. */
+int64_t git_host_refused(struct fl_clock *clock, const struct fl_url *at, int64_t wait_ms);
+void git_host_answered(struct fl_clock *clock, const struct fl_url *at); /* it bears requests */
+/* What an answer says of the time to wait: Retry-After, else x-ratelimit-reset where x-ratelimit-remaining is 0 (GitHub; an hour
+ * at most); -1: nothing. */
+int64_t git_limit_ms(const struct fl_http_resp *r, const struct fl_ctx *ctx);
 
 struct git_app; /* tokens of one installation; any thread */
 /* Shared by all remotes with the same App, key, installation and client; counted. */

@@ -42,7 +42,7 @@ int git_run(struct git_env *e, const char *const *argv, struct fl_str input, int
             int64_t file_cap_bytes, const struct fl_ctx *ctx, struct fl_proc_resp *ret,
             struct fl_err *err);
 /* git_fail for a command that spoke with the remote: an App's token that was refused is not used
- * again. */
+ * again, a host that says "too many requests" is left alone (git_host_refused). */
 int git_fail_remote(struct git_env *e, const struct fl_proc_resp *r, const char *what,
                     struct fl_err *err);
 /* The failure for an exit code and git's words: AUTH, NOT_FOUND, UNAVAILABLE (network, disk),

@@ -200,7 +200,16 @@ int git_fail_remote(struct git_env *e, const struct fl_proc_resp *r, const char 
                     struct fl_err *err)
 {
     int rc = git_fail(r, what, err);
+    struct fl_url at;
 
+    if (rc == FL_E_LIMITED && e->remote && e->remote->http &&
+        fl_url_parse(fl_str_of(e->remote->url_text), &at, NULL) == 0) {
+        int64_t wait_ms = git_host_refused(e->remote->clock, &at, -1);
+
+        if (err) {
+            err->retry_after_ms = wait_ms;
+        }
+    }
     if (rc == FL_E_AUTH && e->token.n > 0 && e->remote && e->remote->app) {
         git_app_drop(e->remote->app, &e->token);
     }

@@ -16,6 +16,7 @@ enum {
     BODY_PER_REF = 256, /* a line of a list is 60 to 100 bytes */
     DUMB_KEPT_MAX = 4 * 1024 * 1024,
     HEAD_MAX = 4096,
+    LIMIT_WORDS_MAX = 4096,
 };
 
 /* One call of the port. */
@@ -29,6 +30,7 @@ struct list_call {
     struct fl_secret authorization, token;
     bool token_dropped;
     struct fl_http_resp resp;
+    int64_t limited_ms; /* resp says: too many requests; -1: it does not */
     struct fl_ref_list list;
 };
 
@@ -124,11 +126,43 @@ static int authorize(struct list_call *c, struct fl_err *err)
     return git_authorize(c->r, &c->ctx, &c->authorization, &c->token, err);
 }
 
+/* A host that says so tells it in words, where it is not a status of its own (GitHub, GitLab). */
+static bool speaks_of_limit(const struct list_call *c)
+{
+    static const char *const words[] = {"rate limit", "too many requests", "abuse detection"};
+    struct fl_str body = fl_buf_slice(&c->resp.body);
+    body.n = body.n > LIMIT_WORDS_MAX ? LIMIT_WORDS_MAX : body.n;
+    for (; body.n > 0; body.p++, body.n--) {
+        for (size_t i = 0; i < FL_LEN(words); i++) {
+            struct fl_str head = {body.p, strlen(words[i])};
+            if (head.n <= body.n && fl_str_case_is(head, words[i])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* What the host has said holds for all that ask it. */
+static void tell_host(struct list_call *c, const struct fl_url *at)
+{
+    int s = c->resp.status;
+    int64_t wait_ms = git_limit_ms(&c->resp, &c->ctx);
+    c->limited_ms = -1;
+    if (s == 429 || (s == 403 && (wait_ms >= 0 || speaks_of_limit(c)))) {
+        c->limited_ms = git_host_refused(c->r->clock, at, wait_ms);
+    } else if (s == 503) {
+        git_host_hold(c->r->clock, at, wait_ms);
+    } else {
+        git_host_answered(c->r->clock, at);
+    }
+}
+
 static int ask_once(struct list_call *c, struct fl_http_req *req, struct fl_err *err)
 {
     struct fl_url at;
     int x = fl_url_parse(fl_str_of(req->url), &at, err);
-    x = x < 0 ? x : git_host_check(c->r->clock, &at, err);
+    x = x < 0 ? x : git_host_enter(c->r->clock, &at, err);
     if (x < 0) {
         return x;
     }
@@ -143,10 +177,7 @@ static int ask_once(struct list_call *c, struct fl_http_req *req, struct fl_err 
         return err && fl_text_eq(err->reason, "CertificateNotTrusted") ? not_trusted(c, err) : x;
     }
     c->list.bytes += (int64_t)c->resp.body.len;
-    int s = c->resp.status;
-    if (s == 429 || s == 403 || s == 503) {
-        git_host_hold(c->r->clock, &at, fl_http_retry_after_ms(&c->resp, &c->ctx));
-    }
+    tell_host(c, &at);
     return 0;
 }
 
@@ -241,10 +272,9 @@ static int fail_status(const struct list_call *c, struct fl_err *err)
 {
     int s = c->resp.status;
     struct fl_str said = said_of(c);
-    int64_t wait_ms = fl_http_retry_after_ms(&c->resp, &c->ctx);
-    if (s == 403 && wait_ms >= 0) {
-        return fl_fail_http(err, FL_E_LIMITED, s, wait_ms, "TooManyRequests",
-                            "%s: too many requests (HTTP 403)", base_url(c));
+    if (c->limited_ms >= 0) {
+        return fl_fail_http(err, FL_E_LIMITED, s, c->limited_ms, "TooManyRequests",
+                            "%s: too many requests (HTTP %d)", base_url(c), s);
     }
     if (s == 401 || s == 403) {
         return refused(c, said, err);

@@ -325,6 +325,28 @@ static void test_git_env__keys_are_in_a_private_folder_and_go(void **state)
     box_close(&b);
 }
 
+static void test_git_fail__limit_holds_for_the_host(void **state)
+{
+    const char *said = "fatal: unable to access 'https://127.0.0.1:1/a.git/': The requested URL "
+                       "returned error: 429\n";
+    struct box b = box_open("https://127.0.0.1:1/a.git", NULL, 0);
+    struct git_env e = {.remote = b.remote};
+    struct fl_err err = FL_ERR_INIT;
+    struct fl_url at;
+    fl_auto_val(fl_proc_resp) r;
+    (void)state;
+
+    fl_proc_resp_init(&r);
+    r.exit_code = 128;
+    fl_buf_text(&r.err, said);
+    assert_int_equal(fl_url_parse(FL_STR("https://127.0.0.1:1/other.git"), &at, &err), 0);
+    assert_int_equal(git_host_check(b.remote->clock, &at, &err), 0);
+    assert_int_equal(git_fail_remote(&e, &r, "git fetch", &err), FL_E_LIMITED);
+    assert_int_equal(err.retry_after_ms, 5000);
+    assert_int_equal(git_host_check(b.remote->clock, &at, &err), FL_E_LIMITED);
+    box_close(&b);
+}
+
 /* libcurl looks into the system's folder of authorities too, unless it is told another one: the
  * Secret's are to be trusted instead of those. */
 static void test_git_env__a_secrets_authorities_stand_alone(void **state)
@@ -373,6 +395,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_git_fail__words_have_their_meaning),
         cmocka_unit_test(test_git_fail__credentials_are_never_told),
+        cmocka_unit_test(test_git_fail__limit_holds_for_the_host),
         cmocka_unit_test(test_git_env__is_made_from_nothing),
         cmocka_unit_test(test_git_env__the_header_is_for_the_repository_alone),
         cmocka_unit_test(test_git_env__g4_an_address_that_is_not_allowed_is_not_asked),

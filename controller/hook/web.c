@@ -69,22 +69,42 @@ static void web_json(struct fl_response *res, int status)
 
 /* ---- who asks ---- */
 
-/* The client as far as it can be known: the peer, or what a trusted proxy says came to it (the last that is no proxy). */
+/* Takes the last address off the list; some proxies write its port behind it. */
+static struct fl_str last_address(struct fl_str *list)
+{
+    size_t at = list->n;
+    while (at > 0 && list->p[at - 1] != ',') {
+        at--;
+    }
+    struct fl_str last = fl_str_trim((struct fl_str){list->p + at, list->n - at});
+    list->n = at > 0 ? at - 1 : 0;
+    const char *colon = last.n > 0 ? memchr(last.p, ':', last.n) : NULL;
+    if (colon && memchr(last.p, '.', (size_t)(colon - last.p))) { /* else it is IPv6 */
+        last.n = (size_t)(colon - last.p);
+    }
+    return last;
+}
+
+/* The client as far as it can be known: the peer, or what a trusted proxy says came to it (the last that is no proxy). Some
+ * proxies add to the header that came, some add one of their own: the lines are one list. */
 static const char *web_client(const struct fl_web *w, const struct fl_request *req)
 {
     const char *client = req->peer ? req->peer : "";
-    struct fl_str list = fl_str_of(fl_request_header(req, "x-forwarded-for"));
-    while (list.n > 0 && fl_address_in(w->conf.trusted_proxies, client)) {
-        size_t at = list.n;
-        while (at > 0 && list.p[at - 1] != ',') {
-            at--;
+    for (size_t i = req->n_headers; i-- > 0;) {
+        if (!fl_str_case_is(fl_str_of(req->headers[i].name), "x-forwarded-for")) {
+            continue;
         }
-        struct fl_str last = fl_str_trim((struct fl_str){list.p + at, list.n - at});
-        list.n = at > 0 ? at - 1 : 0;
-        if (last.n == 0) {
-            break;
+        struct fl_str list = fl_str_of(req->headers[i].value);
+        while (list.n > 0) {
+            if (!fl_address_in(w->conf.trusted_proxies, client)) {
+                return client;
+            }
+            struct fl_str last = last_address(&list);
+            if (last.n == 0) {
+                return client;
+            }
+            client = fl_arena_str(req->arena, last);
         }
-        client = fl_arena_str(req->arena, last);
     }
     return client;
 }

@@ -477,15 +477,21 @@ static void test_web__r26_forwarded_for_counts_from_trusted_proxies_only(void **
 {
     (void)state;
     static const struct {
-        const char *name, *peer, *forwarded;
-        bool capped; /* with the streams of 192.0.2.1 */
+        const char *name, *peer, *forwarded, *another; /* a second header */
+        bool capped;                                   /* with the streams of 192.0.2.1 */
     } cases[] = {
-        {"no proxy", "192.0.2.1", NULL, true},
-        {"a stranger who says so", "198.51.100.9", "192.0.2.1", false},
-        {"a proxy", "10.1.2.3", "192.0.2.1", true},
-        {"two proxies", "10.1.2.3", "192.0.2.1, 10.9.9.9", true},
-        {"what the client wrote before the proxy", "10.1.2.3", "192.0.2.1, 198.51.100.7", false},
-        {"a proxy that says nothing", "10.1.2.3", "", false},
+        {"no proxy", "192.0.2.1", NULL, NULL, true},
+        {"a stranger who says so", "198.51.100.9", "192.0.2.1", NULL, false},
+        {"a proxy", "10.1.2.3", "192.0.2.1", NULL, true},
+        {"two proxies", "10.1.2.3", "192.0.2.1, 10.9.9.9", NULL, true},
+        {"what the client wrote before the proxy", "10.1.2.3", "192.0.2.1, 198.51.100.7", NULL,
+         false},
+        {"a proxy that says nothing", "10.1.2.3", "", NULL, false},
+        {"a proxy with a header of its own", "10.1.2.3", "198.51.100.7", "192.0.2.1", true},
+        {"what the client wrote in another header", "10.1.2.3", "192.0.2.1", "198.51.100.7", false},
+        {"two proxies with a header each", "10.1.2.3", "192.0.2.1", "10.9.9.9", true},
+        {"with a port", "10.1.2.3", "192.0.2.1:4711", NULL, true},
+        {"a proxy with a port", "10.1.2.3", "192.0.2.1, 10.9.9.9:80", NULL, true},
     };
     for (size_t i = 0; i < FL_LEN(cases); i++) {
         struct house h;
@@ -500,7 +506,10 @@ static void test_web__r26_forwarded_for_counts_from_trusted_proxies_only(void **
             res.feed = NULL;
             fl_response_release(&res);
         }
-        request(&h, "GET", "/events", NULL, cases[i].peer, cases[i].forwarded, &res);
+        const struct fl_header said[] = {{"X-Forwarded-For", cases[i].forwarded},
+                                         {"x-forwarded-for", cases[i].another}};
+        size_t n_said = cases[i].another ? 2 : cases[i].forwarded ? 1 : 0;
+        request_with(&h, "GET", "/events", said, n_said, cases[i].peer, &res);
         if ((res.status == 429) != cases[i].capped) {
             fail_msg("%s: %d", cases[i].name, res.status);
         }

@@ -113,6 +113,7 @@ struct fl_mirror_ops {
 struct fl_repo_conf {
     const char *path; /* absolute, of the bare repository; its parent is made (0755) */
     bool sha256;      /* object format when it is made */
+    bool existing;    /* none is made (NOT_FOUND "RepositoryNotFound"), and the format is what it is */
     struct fl_clock *clock;
 };
 struct fl_repo_upkeep {

@@ -618,6 +618,28 @@ static void test_repo__r10_open_tells_what_is_in_its_place(void **state)
     }
 }
 
+static void test_repo__is_made_only_where_that_is_wanted(void **state)
+{
+    struct gitbox *b = box_new(NULL);
+    const struct fl_repo_conf conf = {
+        .path = b->mirror, .existing = true, .clock = fl_clock_real()};
+    struct fl_ctx ctx = box_ctx(b);
+    struct fl_err err = FL_ERR_INIT;
+    (void)state;
+
+    SH(b, "git update-ref refs/heads/main $(c 1)");
+    assert_int_equal(OPS->open(&conf, &ctx, &b->repo, &err), FL_E_NOT_FOUND);
+    SH(b, "test ! -e mirrors");
+    SH(b, "mkdir -p %s", b->mirror);
+    assert_int_equal(OPS->open(&conf, &ctx, &b->repo, &err), FL_E_NOT_FOUND);
+    SH(b, "test -z \"$(ls -A %s)\"", b->mirror);
+    box_sync(b);
+    box_close(b);
+    assert_int_equal(OPS->open(&conf, &ctx, &b->repo, &err), 0);
+    box_assert_equal(b);
+    box_free(b);
+}
+
 static void test_repo__is_opened_once(void **state)
 {
     struct gitbox *b = box_new(NULL);
@@ -877,6 +899,7 @@ int main(void)
         cmocka_unit_test(test_mirror__orphans_of_a_crash_keep_the_lock),
         cmocka_unit_test(test_mirror__kills_at_any_moment_are_repaired),
         cmocka_unit_test(test_repo__r10_open_tells_what_is_in_its_place),
+        cmocka_unit_test(test_repo__is_made_only_where_that_is_wanted),
         cmocka_unit_test(test_repo__is_opened_once),
         cmocka_unit_test(test_repo__remove_takes_all_and_follows_no_link),
         cmocka_unit_test(test_repo__is_readable_for_others),

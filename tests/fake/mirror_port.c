@@ -604,6 +604,9 @@ static int repo_open(const struct fl_repo_conf *conf, const struct fl_ctx *ctx,
     }
     struct place *p = place_at(world, conf->path);
     fl_assert(!p->locked);
+    if (conf->existing && !p->made) {
+        return fl_fail(err, FL_E_NOT_FOUND, "RepositoryNotFound", "%s is not there", conf->path);
+    }
     p->made = p->locked = true;
     struct fl_repo *repo = FL_NEW(struct fl_repo);
     repo->world = world;

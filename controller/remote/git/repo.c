@@ -18,7 +18,9 @@ enum { CONFIG_MAX = 64 << 10 };
 
 static int foreign(struct fl_err *err, const char *path, const char *why)
 {
-    return fl_fail(err, FL_E_INVALID, "RepositoryForeign", "%s %s", path, why);
+    return fl_fail(err, FL_E_INVALID, "RepositoryForeign",
+                   "%s %s: it is left as it is; move it away, or give the mirror another name",
+                   path, why);
 }
 
 /* The folder that holds `path`, with its '/'. */
@@ -134,7 +136,9 @@ static int look(const char *path, bool *ret_there, struct fl_err *err)
         return foreign(err, path, "is no folder");
     }
     if (st.st_uid != geteuid()) {
-        return fl_fail(err, FL_E_INVALID, "RepositoryForeign", "%s belongs to user %ld, not to %ld",
+        return fl_fail(err, FL_E_INVALID, "RepositoryForeign",
+                       "%s belongs to user %ld, not to %ld, as whom fairlead runs: it is left as "
+                       "it is; move it away, or change its owner (chown -R)",
                        path, (long)st.st_uid, (long)geteuid());
     }
     *ret_there = !is_empty_folder(path);
@@ -202,7 +206,7 @@ static int open_locked(struct fl_repo *repo, const struct fl_repo_conf *conf, st
     fl_auto(fl_arena) a = fl_arena_new();
     int rc = read_format(repo, err);
 
-    if (!rc && repo->sha256 != conf->sha256) {
+    if (!rc && !conf->existing && repo->sha256 != conf->sha256) {
         rc = fl_fail(err, FL_E_INVALID, "ObjectFormat",
                      "%s has objects named by %s, the remote by %s", repo->path,
                      repo->sha256 ? "SHA-256" : "SHA-1", conf->sha256 ? "SHA-256" : "SHA-1");
@@ -240,7 +244,9 @@ static int repo_open(const struct fl_repo_conf *conf, const struct fl_ctx *ctx,
         rc = look(conf->path, &there, err);
     }
     if (!rc && !there) {
-        rc = make_repo(conf->path, conf->sha256, err);
+        rc = conf->existing
+                 ? fl_fail(err, FL_E_NOT_FOUND, "RepositoryNotFound", "%s is not there", conf->path)
+                 : make_repo(conf->path, conf->sha256, err);
     }
     if (rc) {
         return rc;

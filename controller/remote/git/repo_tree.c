@@ -23,8 +23,9 @@ int repo_fail(int errnum, const char *what, const char *path, struct fl_err *err
                        what, path);
     case EACCES:
     case EPERM:
-        return fl_fail(err, FL_E_INVALID, "RepositoryForeign", "cannot %s %s: %s", what, path,
-                       fl_errno_text(errnum, text));
+        return fl_fail(err, FL_E_INVALID, "RepositoryForeign",
+                       "cannot %s %s: %s: user %ld, as whom fairlead runs, must be able to", what,
+                       path, fl_errno_text(errnum, text), (long)geteuid());
     default:
         return fl_file_fail(errnum, what, path, err);
     }

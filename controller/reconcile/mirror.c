@@ -87,8 +87,10 @@ int mirror_open(struct mirror_pass *x, struct fl_err *err)
     if (x->repo) {
         return 0;
     }
-    const struct fl_repo_conf conf = {
-        .path = x->st->path, .sha256 = x->list.sha256, .clock = x->ms->conf.clock};
+    const struct fl_repo_conf conf = {.path = x->st->path,
+                                      .sha256 = x->list.sha256,
+                                      .existing = !mirror_applies(x),
+                                      .clock = x->ms->conf.clock};
     struct fl_ctx ctx = mirror_long(x);
     return x->ms->adapter->repo->open(&conf, &ctx, &x->repo, err);
 }
@@ -256,8 +258,12 @@ static int mirror_show(struct mirror_pass *x, const struct mirror_consent *conse
                        struct fl_err *err)
 {
     struct mirror_plan plan;
-    x->read = !x->st->refs_digest; /* there is none yet, and opening would make it */
     int r = mirror_read(x, err);
+    if (r == FL_E_NOT_FOUND) { /* there is none yet, and none is made */
+        fl_err_clear(err);
+        x->read = true;
+        r = 0;
+    }
     if (r < 0) {
         return r;
     }

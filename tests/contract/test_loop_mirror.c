@@ -615,7 +615,6 @@ static void test_mirror__other_modes_show_and_do_nothing(void **state)
                                           .ready = "True",
                                           .reason = "Planned",
                                           .words = {"mode Observe: 1 moves"}});
-    assert_int_equal(fl_fake_git_count(w.git, NULL, FL_FAKE_GIT_OPEN), 0);
     assert_false(fl_fake_git_exists(w.git, DISK));
     assert_int_equal(fl_fake_git_processes(w.git), 0);
     item_is(l, "plan", 0, "action", "Create");
@@ -623,7 +622,7 @@ static void test_mirror__other_modes_show_and_do_nothing(void **state)
     loop_settle(l);
     struct snapshot was = look(l);
     interval(l);
-    expect_quiet(l, "observed", was, 1, 0, false);
+    expect_quiet(l, "observed", was, 1, 0, true);
     loop_patch(l, M, "{'spec':{'mode':'Apply'}}");
     loop_wait_ready(l, M, "1 refs");
     loop_field_is(l, M, "status.plan", NULL);
@@ -1205,6 +1204,29 @@ static void test_mirror__orphaned_repository_stays_and_is_taken_up_again(void **
     assert_int_equal(fl_fake_git_count(w.git, NULL, FL_FAKE_GIT_FETCH), fetches);
 }
 
+/* A plan is made beside what lies there, not beside nothing. */
+static void test_mirror__orphaned_repository_is_seen_by_other_modes(void **state)
+{
+    struct loop *l = *state;
+    mirrored(l, "");
+    loop_delete(l, M);
+    loop_wait_gone(l, M);
+    loop_settle(l);
+    mirror(l, ",'mode':'Observe'");
+    loop_wait_says(l, &(struct loop_want){.path = M,
+                                          .ready = "True",
+                                          .reason = "Succeeded",
+                                          .words = {"mode Observe: nothing would be moved"}});
+    set("heads/main", "a.b");
+    interval(l);
+    loop_wait_says(l, &(struct loop_want){.path = M,
+                                          .ready = "True",
+                                          .reason = "Planned",
+                                          .words = {"mode Observe: 1 moves"}});
+    item_is(l, "plan", 0, "action", "Update");
+    expect_refs(DISK, MIRRORED);
+}
+
 static void test_mirror__deleted_repository_goes_or_says_why_not(void **state)
 {
     struct loop *l = *state;
@@ -1280,6 +1302,7 @@ int main(void)
         mirror_test(test_mirror__lfs_is_detected_fetched_or_ignored),
         mirror_test(test_mirror__upkeep_follows_a_fetch_and_fails_nothing),
         mirror_test(test_mirror__orphaned_repository_stays_and_is_taken_up_again),
+        mirror_test(test_mirror__orphaned_repository_is_seen_by_other_modes),
         mirror_test(test_mirror__deleted_repository_goes_or_says_why_not),
         mirror_test(test_mirror__r9_deletion_cuts_off_a_fetch),
     };

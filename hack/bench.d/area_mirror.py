@@ -231,15 +231,17 @@ def first_clone(rig, report, server, mirrors, peers, source, runs):
 
 def small_update(rig, report, server, mirrors, peers, source, runs):
     """Every tool fetches each commit for itself: main moves on, all fetch it in turn."""
-    mirrors.create("update", source.url)
-    mirrors.wait("update")
+    mirror = rig.name("update")
+    mirrors.create(mirror, source.url)
+    mirrors.wait(mirror)
     copies = []
     for peer in peers:
         copies.append(rig.disk / rig.name("copy"))
         peer.clone(source.url, copies[-1])
-    tools = {"fairlead": lambda: mirrors.request("update"), "git fetch": lambda: peers[0].fetch(copies[0]),
+    tools = {"fairlead": lambda: mirrors.request(mirror), "git fetch": lambda: peers[0].fetch(copies[0]),
              "git fetch, fsck": lambda: peers[1].fetch(copies[1])}
-    title = f"One commit more in a mirror of 1,000 refs (means of {N_UPDATES} in each run)"
+    n_refs = f"{source.refs:,} ref{'s' if source.refs > 1 else ''}"
+    title = f"One commit more in a mirror of {n_refs} (means of {N_UPDATES} in each run)"
     samples = {t: [] for t in tools}
     for _ in range(runs):
         runs_of = {t: [] for t in tools}
@@ -254,20 +256,21 @@ def small_update(rig, report, server, mirrors, peers, source, runs):
             samples[tool].append(dict({k: sum(t[k] for t in took) / len(took) for k in
                                        ("wall_s", "cpu_s", "rest_percent")},
                                       requests=requests[tool] / len(took)))
-    for repo in [mirrors.path("update"), *copies]:
+    for repo in [mirrors.path(mirror), *copies]:
         if refs_of(repo) != refs_of(source.path):
             raise BenchError(f"the refs of {repo} are not the source's")
     m = report.work("mirror", title, samples, [("requests", "requests")] + USAGE)
-    overhead(report, "small update", m, "fairlead", list(tools)[1:], (("cpu_s", "CPU"), ("wall_s", "wall")))
+    overhead(report, f"small update, {n_refs}", m, "fairlead", list(tools)[1:], (("cpu_s", "CPU"), ("wall_s", "wall")))
 
 
 def clone(rig, report, server, runs):
     source = server.source("clone", refs=1000, commits=3000, files=1500, size=12_000, updates=runs * N_UPDATES, gc=True)
+    tiny = server.source("tiny", refs=1, commits=20, updates=runs * N_UPDATES)
     peers = [Peer(rig, server), Peer(rig, server, checks=True)]
     with Mirrors(rig, server) as mirrors:
-        for step in (first_clone, small_update):
+        for step, of in ((first_clone, source), (small_update, source), (small_update, tiny)):
             try:
-                step(rig, report, server, mirrors, peers, source, runs)
+                step(rig, report, server, mirrors, peers, of, runs)
             except (BenchError, OSError) as e:
                 report.failed(step.__name__, "fairlead", e)
 

@@ -170,7 +170,7 @@ class Source:
         self.url = f"{server.url}/{name}.git"
         git(self.path, "init", "-q", "--bare", "-b", "main")
         self.chance = random.Random(name)
-        self.commits, self.files, self.size, self.count = commits, files, size, 0
+        self.refs, self.commits, self.files, self.size, self.count = refs, commits, files, size, 0
         self._import([*self._history(commits), *self._refs(refs, commits)])
         git(self.path, "gc" if gc else "pack-refs", "--quiet" if gc else "--all")
         self.updates = self._updates(updates) if updates else []
@@ -303,8 +303,12 @@ class Mirrors:
             raise BenchError(f"{e}: {last.get('said')}") from None
 
     def suspend(self, names, yes):
+        """When it is said to be suspended, no poll of it is under way any more."""
         for name in names:
             self.kube.patch(f"{MIRRORS}/{name}", {"spec": {"suspend": yes}})
+        for name in names if yes else ():
+            self.fl.wait("gitmirrors", name,
+                         lambda o: o["status"].get("observedGeneration") == o["metadata"]["generation"])
 
     def _timed(self, name, patch, done):
         """From the PATCH to the state that `done` wants, as a watch tells it; CPU with API, watch and all children."""

@@ -27,8 +27,10 @@ static const struct {
     {"GIT_NO_LAZY_FETCH", "1"},
     {"GIT_OPTIONAL_LOCKS", "0"},
     {"GIT_ADVICE", "0"},
-    {"GIT_HTTP_LOW_SPEED_LIMIT", "1000"},
-    {"GIT_HTTP_LOW_SPEED_TIME", "30"},
+    /* A server that is at work on a pack says so with 5 bytes each 5 s (upload-pack, keepalive);
+     * less than that for so long is nothing. */
+    {"GIT_HTTP_LOW_SPEED_LIMIT", "1"},
+    {"GIT_HTTP_LOW_SPEED_TIME", "120"},
 };
 
 /* Reference 2.2. Packs and what belongs to them are on disk before a ref names them, and refs

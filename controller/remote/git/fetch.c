@@ -268,6 +268,12 @@ int git_fetch(struct fl_remote *r, const struct fl_ctx *ctx, struct fl_repo *rep
     if (rc) {
         /* Half a pack may be large. Whoever asks again finds the repository as it was. */
         (void)repo_sweep(repo, NULL);
+        if (rc == FL_E_TIMEOUT && err && fl_text_eq(err->reason, "Timeout")) {
+            return fl_fail(err, FL_E_TIMEOUT, "Timeout",
+                           "fetching from %s took longer than spec.timeout, and begins anew the "
+                           "next time: raise it, or see what makes the remote slow",
+                           want->url);
+        }
         return rc;
     }
     *ret = (struct fl_fetch_stats){.ms = fl_clock_mono_ms(ctx->clock) - from,

@@ -23,6 +23,10 @@ htpasswd -Bbn robot "$password" >"$T/htpasswd" 2>/dev/null
 mkdir "$T/nginx.d" "$T/lfs"
 cat >"$T/nginx.d/auth.conf" <<END
 log_format user '\$status \$request_method \$uri \$remote_user';
+map \$http_user_agent \$app_users {
+    ~^git/[0-9.]+\$ $T/git.htpasswd;
+    default $T/app.htpasswd;
+}
 log_format dn '\$status \$request_method \$uri \$ssl_client_s_dn';
 server {
     listen 127.0.0.1:$app_port ssl;
@@ -46,7 +50,7 @@ server {
         include $T/backend.conf;
     }
     location ~ ^/app/(?<repo>.+)\$ {
-        auth_basic_user_file $T/app.htpasswd;
+        auth_basic_user_file \$app_users;
         include $T/backend.conf;
     }
     location ~ ^/bearer/(?<repo>.+)\$ {
@@ -72,6 +76,13 @@ revoke() {
     echo "x-access-token:{PLAIN}nobody-has-$RANDOM" >"$T/app.htpasswd.new"
     mv "$T/app.htpasswd.new" "$T/app.htpasswd"
 }
+# As if that happened between the list and what the git program does.
+git_refuses() {
+    echo "x-access-token:{PLAIN}nobody-has-it" >"$T/git.htpasswd.new"
+    mv "$T/git.htpasswd.new" "$T/git.htpasswd"
+}
+git_takes() { ln -sf app.htpasswd "$T/git.htpasswd"; }
+git_takes
 revoke
 touch "$T/app.log" "$T/app.tokens" "$T/app.access" "$T/lfs.log"
 git_http_start
@@ -286,15 +297,26 @@ git_commit two main "by the other's token"
 gm_follow two two
 check_eq "which is the other mirror's too" "$(issued) $(asked '^401 .* /app/')" "2 1"
 
+git_refuses
+git_commit two main "withdrawn between list and fetch"
+gm_ask two
+told two FetchFailed AuthenticationFailed credentials
+git_takes
+gm_ask two
+gm_ready two
+gm_same two two
+check_eq "git's word drops a token too" "$(issued)" 3
+
 # Withdrawn while the API is away, answers with a fault, or refuses: words, and no request without a token.
 stop_api() { fl_end "$T/api.pid"; }
 stop_api
 revoke
+refused=$(($(asked '^401 .* /app/') + 1))
 git_commit one main "while the API is away"
 gm_ask one
 told one PollFailed ConnectFailed "GitHub App's token"
 tries=$(asked ' /app/')
-check_eq "the withdrawn token was tried once" "$(asked '^401 .* /app/')" 2
+check_eq "the withdrawn token was tried once" "$(asked '^401 .* /app/')" "$refused"
 echo "503 We are having a problem" >"$T/app.status"
 api_start
 gm_ask one
@@ -314,7 +336,7 @@ gm_same one one
 gm_ask three
 gm_ready three
 gm_same three three
-check_eq "one more token for both" "$(issued)" 3
+check_eq "one more token for both" "$(issued)" 4
 check_eq "never without a token" "$(asked ' /app/.* -$')" 0
 
 # By its owner: an organisation; a user.
@@ -376,6 +398,15 @@ gm_ask pushed
 gm_ready pushed
 there
 check_eq "a withdrawn token is dropped at a target too" "$(issued)" $((before + 1))
+git_refuses
+git_commit one main "withdrawn between list and push"
+gm_ask pushed
+gm_wait pushed PushFailed AuthenticationFailed
+git_takes
+gm_ask pushed
+gm_ready pushed
+there
+check_eq "git's word drops a target's token too" "$(issued)" $((before + 2))
 
 # --- large files with an App's token
 gm applfs "$git_app/app/lfs.git" 'provider: github' 'secretRef: {name: app}' 'lfs: Fetch'

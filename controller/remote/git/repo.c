@@ -345,10 +345,38 @@ static int open_or_tell(const struct fl_repo_conf *conf, const struct fl_ctx *ct
     return repo_tell_disk(conf->path, repo_open(conf, ctx, ret, err), err);
 }
 
+/* A ref is a file, and while it moves one with ".lock" behind its name. git's words for this are
+ * those of a lock that somebody holds. */
+static int check_lengths(const struct fl_repo *repo, const struct fl_ref_move *v, size_t n,
+                         struct fl_err *err)
+{
+    long max = pathconf(repo->path, _PC_NAME_MAX);
+    size_t part_max = max > 5 ? (size_t)max - 5 : 250;
+
+    for (size_t i = 0; i < n; i++) {
+        struct fl_str rest = fl_str_of(v[i].name);
+        struct fl_str part;
+
+        while (v[i].new &&rest.n > 0) {
+            (void)fl_str_cut(&rest, '/', &part);
+            if (part.n > part_max) {
+                return fl_fail(err, FL_E_INVALID, "RefInvalid",
+                               "%.80s...: a part of this name has %zu bytes, and the disk takes "
+                               "%zu: nothing is moved while it is mirrored; leave it out with "
+                               "spec.refs.exclude",
+                               v[i].name, part.n, part_max);
+            }
+        }
+    }
+    return 0;
+}
+
 static int move_or_tell(struct fl_repo *repo, const struct fl_ctx *ctx, const struct fl_ref_move *v,
                         size_t n, const char *head, struct fl_err *err)
 {
-    return repo_tell_disk(repo->path, repo_move(repo, ctx, v, n, head, err), err);
+    int rc = check_lengths(repo, v, n, err);
+
+    return rc ? rc : repo_tell_disk(repo->path, repo_move(repo, ctx, v, n, head, err), err);
 }
 
 const struct fl_repo_ops git_repo_ops = {

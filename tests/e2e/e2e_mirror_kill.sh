@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# kill -9 of fairlead, mostly with all that it has started, in the middle of fetches, moves of refs, pushes and upkeep, each met
+# kill -9 of fairlead, mostly with all that it has started, in the middle of fetches, moves of refs, pushes, upkeep and pruning, each met
 # on purpose, and at random moments. After each: the next pass repairs, mirror and push target have the refs of the source,
 # `git fsck` finds nothing, no lock and no leftover of a fetch is there. FAIRLEAD_KILLS=200 for the long run.
 . "$(dirname "$0")/lib.sh"
@@ -48,17 +48,32 @@ scatter() {
     done
 }
 
+# Prune is due after the next fetch: one large object that no ref reaches, from then on the time since the last look is forgotten.
+rot() {
+    if [ "$rotten" -eq 0 ]; then
+        head -c 40000000 /dev/urandom | git --git-dir "$mirror" hash-object -w --stdin >/dev/null
+        git --git-dir "$mirror" repack -q --cruft --cruft-expiration=never -d
+        rotten=1
+    fi
+    echo "1 0" >"$mirror/fairlead.size"
+}
+rotten=0
+
 # --- what fairlead runs, without a process of our own: what is to be met lasts milliseconds
 
 exec {never}<> <(:) # a pipe that nobody writes to: waiting on it is a sleep
 nap() { read -r -t "$1" -u "$never" || true; }
-# phase_of COMMAND: which part of a pass this command of git is
+# phase_of COMMAND [OPTION...]: which part of a pass this command of git is
 phase_of() {
     case "$1" in
     fetch | clone) phase=fetch ;;
     update-ref) phase=move ;;
     push) phase=push ;;
-    repack | commit-graph | pack-refs | prune | pack-objects) phase=upkeep ;;
+    repack | rev-list)
+        phase=upkeep
+        [[ "$1 $*" != *rev-list* && "$*" != *--cruft* ]] || phase=prune
+        ;;
+    commit-graph | pack-refs) phase=upkeep ;;
     *) phase=other ;;
     esac
 }
@@ -73,7 +88,7 @@ children() {
             mapfile -d '' -t argv 2>/dev/null <"/proc/$kid/cmdline" || continue
             [ "${argv[0]:-}" = git ] || continue
             kids+=("$kid")
-            phase_of "${argv[1]:-}"
+            phase_of "${argv[@]:1}"
         done
     done
 }
@@ -114,10 +129,13 @@ start_fairlead
 gm app "$http/plain/app.git" 'interval: 1s' 'guard: {onForcePush: KeepOld, maxDeletePercent: 100, maxDeletes: 100000}' \
     "push: [{name: there, url: \"$http/plain/target.git\"}]"
 declare -A met=()
-phases=(fetch move push upkeep any)
+phases=(fetch move push upkeep prune any)
 for n in $(seq "$kills"); do
     wanted=${phases[$((n % ${#phases[@]}))]}
-    [ "$wanted" != upkeep ] || ! gm_is_same app app || scatter
+    if gm_is_same app app; then # it is there
+        [ "$wanted" != upkeep ] || scatter
+        [ "$wanted" != prune ] || rot
+    fi
     change "$n"
     [ $((RANDOM % 3)) -ne 0 ] || k annotate --overwrite gm/app "fairlead.dev/requested-at=$n" >/dev/null
     kill_at "$wanted"
@@ -132,7 +150,7 @@ for n in $(seq "$kills"); do
         { echo "FAILED: git fsck after kill $n" >&2; exit 1; }
     check_eq "leftovers after kill $n" "$(leftovers)" ""
 done
-for phase in "${phases[@]:0:4}" other none; do
+for phase in "${phases[@]:0:5}" other none; do
     echo "kills during $phase: ${met[$phase]:-0}"
     case $phase in
     other | none) continue ;;

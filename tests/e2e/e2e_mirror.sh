@@ -8,24 +8,6 @@
 
 listening() { sed -n "s/.*msg=\"$1 served\".*port=\([0-9]*\).*/\1/p" "$T/fairlead.log" | tail -n 1; }
 metric() { curl -s -m 20 "http://127.0.0.1:$metrics/metrics" | sed -n "s/^$1 //p"; }
-secret() { # NAME KEY=VALUE...: made or changed; the values stand in no argv but this shell's own
-    local name=$1 kv
-    shift
-    # shellcheck disable=SC2001 # each line
-    {
-        printf 'apiVersion: v1\nkind: Secret\nmetadata: {name: %s}\nstringData:\n' "$name"
-        for kv; do
-            printf '  %s: |-\n%s\n' "${kv%%=*}" "$(sed 's/^/    /' <<<"${kv#*=}")"
-        done
-    } | k apply -f - >/dev/null
-}
-# refused WHAT URL WORDS [LINE...]: kubectl apply of it fails with these words.
-refused() {
-    local what=$1 url=$2 words=$3 said
-    shift 3
-    said=$(gm refused "$url" "$@" 2>&1) && check_eq "$what is refused" applied refused
-    check_has "$what: words" "$said" "$words"
-}
 # Command lines of the processes that work for a mirror of this fairlead: its folder stands there, or in their environment.
 git_processes() {
     local p line

@@ -492,12 +492,38 @@ static const struct fl_field rejected_rows[] = {
     {.type = FL_END},
 };
 
+static const struct fl_field pushed_held_rows[] = {
+    {.name = "nonce",
+     .type = FL_STRING,
+     AT_HELD(nonce),
+     .doc = "The value for the annotation fairlead.dev/approve that lets just these removals "
+            "happen at this target. Absent: they wait for what the mirror itself holds."},
+    {.name = "since", .type = FL_TIME, AT_HELD(since), .doc = "Since when something is held."},
+    {.name = "deletions", .type = FL_INT, AT_HELD(deletions), .doc = "Removals that wait."},
+    {.name = "refs",
+     .type = FL_LIST,
+     AT_HELD(refs),
+     .item = FL_STRING,
+     .max = 20,
+     .doc = "Which refs; the first 20."},
+    {.type = FL_END},
+};
+
 static const struct fl_field pushed_rows[] = {
     {.name = "name",
      .type = FL_STRING,
      AT_PUSHED(name),
      .flags = FL_REQUIRED,
      .doc = "Name of the target in spec.push."},
+    {.name = "url",
+     .type = FL_STRING,
+     AT_PUSHED(url),
+     .doc = "Where this was pushed to. With another url in spec.push all begins anew."},
+    {.name = "followsSince",
+     .type = FL_TIME,
+     AT_PUSHED(follows_since),
+     .doc = "Since when the target follows the mirror: nothing of its own was left to remove. "
+            "Absent: not yet, and every removal there waits for approval."},
     {.name = "time",
      .type = FL_TIME,
      AT_PUSHED(time),
@@ -527,6 +553,12 @@ static const struct fl_field pushed_rows[] = {
      .size = sizeof(struct fl_mirror_rejected),
      .max = 20,
      .doc = "Which refs and why; the first 20."},
+    {.name = "held",
+     .type = FL_OBJECT,
+     AT_PUSHED(held),
+     .rows = pushed_held_rows,
+     .size = sizeof(struct fl_mirror_held),
+     .doc = "Removals at the target that wait. Absent: none does."},
     {.name = "message",
      .type = FL_STRING,
      AT_PUSHED(message),

@@ -101,11 +101,15 @@ struct fl_mirror_rejected {
 };
 struct fl_mirror_pushed { /* by name of the push target */
     const char *name;
+    const char *url; /* the target that this speaks of; for another one all begins anew */
+    const char
+        *follows_since; /* something was removed there, or nothing was to be; NULL: not yet */
     const char *time;   /* when something last changed there */
     const char *digest; /* of the refs it has, where it was found equal to what is wanted */
     int64_t updated, deleted, rejected;
-    struct fl_list rejections; /* struct fl_mirror_rejected, the first 20 */
-    const char *message;       /* why the target as a whole failed; NULL */
+    struct fl_list rejections;   /* struct fl_mirror_rejected, the first 20 */
+    struct fl_mirror_held *held; /* removals that wait; nonce NULL: for what the mirror holds */
+    const char *message;         /* why the target as a whole failed; NULL */
 };
 struct fl_mirror_move { /* mode Plan */
     const char *action; /* Create, Update, Delete, Hold, Push */

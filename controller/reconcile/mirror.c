@@ -89,7 +89,7 @@ int mirror_open(struct mirror_pass *x, struct fl_err *err)
     }
     const struct fl_repo_conf conf = {.path = x->st->path,
                                       .sha256 = x->list.sha256,
-                                      .existing = !mirror_applies(x),
+                                      .existing = x->away || !mirror_applies(x),
                                       .clock = x->ms->conf.clock};
     struct fl_ctx ctx = mirror_long(x);
     return x->ms->adapter->repo->open(&conf, &ctx, &x->repo, err);
@@ -105,6 +105,9 @@ int mirror_read(struct mirror_pass *x, struct fl_err *err)
         r = x->ms->adapter->repo->refs(x->repo, x->p->arena, &x->mine, err);
     }
     x->read = r == 0;
+    if (r == 0) {
+        mirror_note_loss(x);
+    }
     return r;
 }
 
@@ -427,20 +430,36 @@ static struct fl_result mirror_fetch_failed(struct mirror_pass *x, struct fl_err
         return mirror_soon(x, MIRROR_BUSY_MS);
     }
     m->moved = 0;
+    mirror_push_away(x);
     fl_pass_condition(x->p, "FetchFailed", true,
                       err->reason[0] ? err->reason : fl_code_name(err->code), "%s", err->msg);
     return mirror_failed(*err);
+}
+
+/* A target's pauses are its own: the source is asked no later than by its interval. */
+static struct fl_result mirror_push_again(struct mirror_pass *x, const char *reason,
+                                          const char *text)
+{
+    int64_t wait = mirror_push_wait_ms(x);
+    int64_t interval = x->spec->common.interval_ms;
+    interval = interval < 0 ? x->ms->conf.interval_ms : interval;
+    fl_pass_condition(x->p, "Ready", false, reason, "%s", text);
+    fl_pass_progress(x->p, "ProgressingWithRetry", "%s", text);
+    return interval > 0 && interval <= wait ? fl_done() : fl_again_after(wait);
 }
 
 /* Ready is what is wrong first; when it may recover by itself, the engine tries again. */
 static struct fl_result mirror_wrong(struct mirror_pass *x, const char *reason, const char *text)
 {
     bool also = x->also.code != FL_OK && mirror_transient(&x->also);
-    if (!also && !x->push_again) {
+    if (!also && x->push_again) {
+        return mirror_push_again(x, reason, text);
+    }
+    if (!also) {
         fl_pass_not_ready(x->p, reason, "%s", text);
         return fl_done();
     }
-    struct fl_err err = also ? x->also : x->pushed;
+    struct fl_err err = x->also;
     int64_t retry_after_ms = err.retry_after_ms;
     fl_fail(&err, err.code, reason, "%s", text);
     err.retry_after_ms = retry_after_ms;
@@ -488,9 +507,11 @@ static struct fl_result mirror_run(struct mirror_pass *x)
     struct fl_err err = FL_ERR_INIT;
     mirror_webhook(x);
     if (mirror_connect(x, &err) < 0) {
+        mirror_push_away(x);
         return fl_failed(&err);
     }
     if (mirror_poll(x, &err) < 0) {
+        mirror_push_away(x);
         return mirror_poll_failed(x, &err);
     }
     if (x->known && x->memo->same && !x->list.same) {
@@ -521,6 +542,7 @@ static void mirror_begin(struct fl_mirrors *ms, struct fl_pass *p, struct mirror
         .p = p,
         .spec = spec,
         .st = p->status,
+        .had = ((const struct fl_git_mirror_status *)p->status)->ref_count,
         .guard = spec->guard ? spec->guard : &fl_mirror_guard_default,
         .limits = spec->limits ? spec->limits : &fl_mirror_limits_default,
         .also = FL_ERR_INIT,

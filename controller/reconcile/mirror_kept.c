@@ -284,5 +284,7 @@ int mirror_link(struct mirror_pass *x, const struct fl_mirror_push *target,
         target ? fl_asprintf("spec.push[%s].secretRef", to->name) : fl_strdup("spec.secretRef");
     fl_free(l->rejected); /* what it did not take before it may take now */
     l->rejected = NULL;
+    l->failures = 0;
+    l->looked = false;
     return link_open(x, field, to, l, err);
 }

@@ -20,6 +20,13 @@ struct mirror_link { /* an opened remote */
     struct fl_remote *remote;
     char *rejected; /* digest of the moves that the target did not take; NULL = none */
     int64_t rejected_ms;
+    /* A push target that failed, and may recover by itself: how often in a row, when it is asked
+     * again, why. */
+    int failures;
+    int64_t not_before_ms;
+    struct fl_err wrong;
+    bool looked; /* it was, at: */
+    int64_t looked_ms;
 };
 
 /* What this process remembers of a mirror. A pass has it for itself. */
@@ -64,6 +71,9 @@ struct mirror_pass {
     struct fl_repo *repo;        /* NULL: not opened (yet) */
     struct fl_git_refs mine;     /* what the mirror has; valid if `read` */
     bool read, fetched;
+    int64_t had;  /* refs that the mirror had by its status; 0 = the disk was compared with it */
+    bool lost;    /* the disk had fewer */
+    bool away;    /* the source is: targets get what the disk has, and lose nothing */
     size_t moved; /* refs */
     size_t would; /* moves that another mode would make */
     struct fl_mirror_move *plan;
@@ -128,5 +138,12 @@ void mirror_upkeep(struct mirror_pass *x);
 
 /* Each target on its own; what is wrong is in the status, x->pushed and x->push_wrong. */
 void mirror_push_all(struct mirror_pass *x);
+/* The source could not be listed, or fetched: what the disk has is pushed, nothing is removed. */
+void mirror_push_away(struct mirror_pass *x);
+/* When the next target that failed is to be asked again; from x->push_again. */
+int64_t mirror_push_wait_ms(const struct mirror_pass *x);
+/* The refs were read; the first time in a pass they are what the last pass left. */
+void mirror_note_loss(struct mirror_pass *x);
+#define MIRROR_LFS_NOT_PUSHED "LFSNotPushed" /* nothing that a fetch would mend */
 
 #endif

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Push targets of a GitMirror: each is listed and compared, and gets what it lacks. */
+#include "api/scheme.h"
 #include "base/mem.h"
 #include "reconcile/mirror_priv.h"
 
 #define PUSH_REJECTIONS_MAX 20
+#define PUSH_HELD_MAX 20
 #define PUSH_REJECTED_AGAIN_MS (INT64_C(60) * 60 * 1000)
+#define PUSH_AGAIN_MIN_MS 5000 /* after a failure that may pass; doubled with each */
+#define PUSH_AGAIN_MAX_MS (INT64_C(15) * 60 * 1000)
+#define PUSH_AWAY_AGAIN_MS (INT64_C(5) * 60 * 1000) /* while the source is away */
 
 struct push { /* one target */
     struct mirror_pass *x;
@@ -13,8 +18,14 @@ struct push { /* one target */
     struct mirror_link *link;
     struct fl_git_refs want; /* of the mirror's refs */
     struct fl_ref_list have;
-    struct fl_ref_move *v;
+    struct fl_ref_move *v; /* what may be done */
     size_t n;
+    struct fl_ref_move
+        *held; /* what may not: removals, and creations that they are in the way of */
+    size_t n_held;
+    const char *why_held;
+    const char *nonce; /* NULL: nobody is asked */
+    const char *since;
 };
 
 /* ---- compare ---- */
@@ -36,22 +47,140 @@ static int push_compare(struct push *u, struct fl_err *err)
     const struct fl_mirror_push *t = u->target;
     struct fl_ref_filter f = t->refs ? mirror_filter(t->refs, x->limits->max_refs) : x->filter;
     f.known = NULL;
-    int r = mirror_link(x, t, &u->link, err);
-    if (r < 0) {
-        return r;
-    }
     struct fl_ctx ctx = fl_ctx_timeout(&x->p->ctx, x->spec->common.timeout_ms);
     ctx = fl_ctx_timeout(&ctx, MIRROR_LIST_MS);
-    r = x->ms->adapter->mirror->list_target(u->link->remote, &ctx, x->p->arena, &f, &u->have, err);
+    int r =
+        x->ms->adapter->mirror->list_target(u->link->remote, &ctx, x->p->arena, &f, &u->have, err);
     if (r == 0) {
         r = mirror_read(x, err);
     }
-    if (r < 0) {
-        return r;
+    if (r == 0) {
+        u->want = push_want(x, &f);
     }
-    u->want = push_want(x, &f);
-    mirror_plan_push(x->p->arena, &u->want, &u->have.refs, t->prune, &u->v, &u->n);
-    return 0;
+    return r;
+}
+
+/* ---- guard ---- */
+
+/* Removals, and what they stand in the way of, wait; the rest may be done. */
+static void push_split(struct push *u, const struct mirror_plan *plan)
+{
+    struct fl_ref_move *v =
+        fl_arena_array(u->x->p->arena, plan->n_bring + plan->n_remove + 1, sizeof(*v));
+    u->v = v;
+    u->n = 0;
+    for (size_t i = 0; i < plan->n_bring; i++) {
+        if (!mirror_plan_is_held(plan, plan->bring[i].name)) {
+            v[u->n++] = plan->bring[i];
+        }
+    }
+    for (size_t i = 0; i < plan->n_remove; i++) {
+        v[u->n++] = plan->remove[i];
+    }
+    u->held = plan->held;
+    u->n_held = plan->n_held;
+}
+
+static size_t push_removals(const struct push *u)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < u->n_held; i++) {
+        n += u->held[i].new ? 0 : 1;
+    }
+    return n;
+}
+
+/* Refs that the target will have, if it takes what may be done. */
+static size_t push_will_have(const struct push *u)
+{
+    size_t n = u->have.refs.n;
+    for (size_t i = 0; i < u->n; i++) {
+        n += u->v[i].old ? 0 : 1;
+    }
+    return n;
+}
+
+/* As a mirror's plan is made, with the target as what would lose refs. all: whatever the numbers
+ * say, removals wait. */
+static void push_guarded(struct push *u, bool all, const char *approved, bool sticky,
+                         struct mirror_plan *ret)
+{
+    struct mirror_pass *x = u->x;
+    struct fl_mirror_guard guard = *x->guard;
+    const struct mirror_consent consent = {
+        .approved = approved,
+        .since = fl_arena_fmt(x->p->arena, "%s %s", u->since, u->target->url), /* for it alone */
+        .sticky = sticky};
+    if (all) {
+        guard.max_deletes = 0;
+    }
+    mirror_plan_make(x->p->arena, &u->have.refs, &u->want, true, &guard, &consent, ret);
+    push_split(u, ret);
+    u->why_held = ret->why_held;
+    u->nonce = ret->n_held > 0 ? fl_arena_text(x->p->arena, ret->nonce) : NULL;
+}
+
+/* What a target has when it is first pushed to is nobody's to remove unasked: the wrong URL may
+ * stand there. Nor is what it has and a mirror that was lost has not. */
+static void push_plan(struct push *u)
+{
+    struct mirror_pass *x = u->x;
+    const struct fl_mirror_held *was = u->st->held;
+    const char *approved = x->away ? NULL : x->p->approved;
+    bool anew = !u->st->follows_since;
+    struct mirror_plan plan;
+    u->since = was && was->since ? was->since : fl_pass_now(x->p);
+    if (!u->target->prune) {
+        mirror_plan_push(x->p->arena, &u->want, &u->have.refs, false, &u->v, &u->n);
+        return;
+    }
+    push_guarded(u, anew || x->away, approved, was && was->nonce, &plan);
+    if (u->n_held > 0 && anew) {
+        u->why_held = fl_arena_fmt(x->p->arena, "%zu of %zu refs there would go, and it %s",
+                                   push_removals(u), push_will_have(u),
+                                   x->lost ? "has more than the mirror, which has lost refs"
+                                           : "did not follow this mirror before");
+    }
+    bool agreed = was && was->nonce && fl_text_eq(approved, was->nonce);
+    if (u->n_held == 0 && plan.n_remove > 0 && x->st->held && !agreed) {
+        push_guarded(u, true, NULL, false, &plan);
+        u->why_held = "the mirror itself holds moves (status.held)";
+        u->nonce = NULL;
+    }
+}
+
+static void push_write_held(struct push *u)
+{
+    struct fl_arena *a = u->x->p->arena;
+    u->st->held = NULL;
+    if (u->n_held == 0) {
+        return;
+    }
+    struct fl_mirror_held *h = FL_ARENA_NEW(a, struct fl_mirror_held);
+    const char **names = fl_arena_array(a, PUSH_HELD_MAX, sizeof(*names));
+    for (size_t i = 0; i < u->n_held && i < PUSH_HELD_MAX; i++) {
+        names[h->refs.n++] = u->held[i].name;
+    }
+    h->refs.v = names;
+    h->deletions = (int64_t)push_removals(u);
+    h->nonce = u->nonce;
+    h->since = u->since;
+    u->st->held = h;
+}
+
+static int push_say_held(const struct push *u, struct fl_err *err)
+{
+    const struct fl_obj *o = u->x->p->obj;
+    if (!u->nonce) {
+        return fl_fail(err, FL_E_INVALID, "DeletionBlocked",
+                       "push target '%s': %s: %zu removals wait until those are released",
+                       u->target->name, u->why_held, push_removals(u));
+    }
+    return fl_fail(err, FL_E_INVALID, "DeletionBlocked",
+                   "push target '%s': %s: %zu removals wait. To let just this happen: kubectl "
+                   "annotate gitmirror -n %.*s %.*s %s=%s --overwrite",
+                   u->target->name, u->why_held, push_removals(u), FL_STR_ARG(o->ns),
+                   FL_STR_ARG(o->name), FL_ANNOTATION_APPROVE, u->nonce);
 }
 
 /* ---- push ---- */
@@ -171,50 +300,139 @@ static void push_show(struct push *u)
     for (size_t i = 0; i < u->n; i++) {
         mirror_plan_row(u->x, u->want.n > 0 ? "Push" : "Hold", &u->v[i]);
     }
+    for (size_t i = 0; i < u->n_held; i++) {
+        mirror_plan_row(u->x, "Hold", &u->held[i]);
+    }
+}
+
+static void push_took_all(struct push *u)
+{
+    u->st->rejected = 0;
+    u->st->rejections = (struct fl_list){0};
+    push_remember(u, NULL);
+}
+
+/* Nothing of its own is left there: from now on the guard's numbers hold. */
+static void push_follows(struct push *u)
+{
+    if (!u->st->follows_since && u->n_held == 0 && !u->x->away) {
+        u->st->follows_since = fl_pass_now(u->x->p);
+    }
+}
+
+static int push_nothing(const struct push *u, struct fl_err *err)
+{
+    /* An empty mirror is a new one, or one whose emptying was approved for here, not there. */
+    return u->x->away ? 0
+                      : fl_fail(err, FL_E_INVALID, "NothingToPush",
+                                "the mirror has none of the refs that are meant, and all %zu at "
+                                "the target would go: remove them there, or set prune to false",
+                                u->n + u->n_held);
 }
 
 /* 1: the target has all that it should have. 0: not all. */
+static int push_act(struct push *u, struct fl_err *err)
+{
+    if (u->want.n == 0) {
+        return push_nothing(u, err);
+    }
+    if (!u->x->away) {
+        push_write_held(u);
+    }
+    if (u->n > 0 && push_is_hopeless(u, push_digest(u))) {
+        return 0;
+    }
+    int r = u->n > 0 ? push_do(u, err) : 0;
+    if (r < 0) {
+        return r;
+    }
+    if (u->n > 0) {
+        fl_metric_add(u->x->ms->pushes[MIRROR_CHANGED], 1);
+    } else {
+        push_took_all(u);
+    }
+    push_follows(u);
+    return u->st->rejected == 0 && u->n_held == 0;
+}
+
 static int push_one(struct push *u, struct fl_err *err)
 {
     int r = push_compare(u, err);
     if (r < 0) {
         return r;
     }
-    if (u->n == 0) {
-        u->st->rejected = 0;
-        u->st->rejections = (struct fl_list){0};
-        push_remember(u, NULL);
-        fl_metric_add(u->x->ms->pushes[MIRROR_SAME], 1);
-        return 1;
-    }
-    if (u->x->spec->common.mode != FL_MODE_APPLY) {
+    push_plan(u);
+    bool applies = u->x->spec->common.mode == FL_MODE_APPLY;
+    if (u->n + u->n_held > 0) {
+        if (applies) {
+            return push_act(u, err);
+        }
         push_show(u);
         return 0;
     }
-    if (u->want.n == 0) {
-        /* An empty mirror is a new one, or one whose emptying was approved for here, not there. */
-        return fl_fail(err, FL_E_INVALID, "NothingToPush",
-                       "the mirror has none of the refs that are meant, and all %zu at the target "
-                       "would go: remove them there, or set prune to false",
-                       u->n);
+    push_took_all(u);
+    u->st->held = NULL;
+    if (applies) {
+        push_follows(u);
     }
-    if (push_is_hopeless(u, push_digest(u))) {
-        return 0;
+    fl_metric_add(u->x->ms->pushes[MIRROR_SAME], 1);
+    return 1;
+}
+
+/* ---- a target's own time ---- */
+
+/* A target that is down is asked with pauses of its own, and not before it said: neither keeps the
+ * source from being asked. */
+static bool push_is_waiting(const struct push *u)
+{
+    const struct fl_pass *p = u->x->p;
+    return u->link->failures > 0 && !p->changed && p->wake.cause != FL_WAKE_REQUEST &&
+           fl_clock_mono_ms(p->ctx.clock) < u->link->not_before_ms;
+}
+
+static int64_t push_pause_ms(const struct mirror_link *l, const struct fl_err *err)
+{
+    int64_t ms = PUSH_AGAIN_MIN_MS;
+    for (int i = 1; i < l->failures && ms < PUSH_AGAIN_MAX_MS; i++) {
+        ms *= 2;
     }
-    r = push_do(u, err);
-    if (r == 0) {
-        fl_metric_add(u->x->ms->pushes[MIRROR_CHANGED], 1);
+    ms = ms < PUSH_AGAIN_MAX_MS ? ms : PUSH_AGAIN_MAX_MS;
+    return err->retry_after_ms > ms ? err->retry_after_ms : ms;
+}
+
+static void push_pause(struct push *u, const struct fl_err *err)
+{
+    struct mirror_link *l = u->link;
+    if (!mirror_transient(err)) {
+        l->failures = 0; /* asked with each pass */
+        return;
     }
-    return r < 0 ? r : u->st->rejected == 0;
+    l->failures += l->failures < 100 ? 1 : 0;
+    l->wrong = *err;
+    l->not_before_ms = fl_clock_mono_ms(u->x->p->ctx.clock) + push_pause_ms(l, err);
+}
+
+int64_t mirror_push_wait_ms(const struct mirror_pass *x)
+{
+    int64_t now = fl_clock_mono_ms(x->p->ctx.clock);
+    int64_t least = PUSH_AGAIN_MAX_MS;
+    for (size_t i = 0; i < x->memo->n_links; i++) {
+        const struct mirror_link *l = &x->memo->links[i];
+        int64_t left = l->not_before_ms > now ? l->not_before_ms - now : 1;
+        least = l->failures > 0 && left < least ? left : least;
+    }
+    return least;
 }
 
 /* ---- all of them ---- */
 
-static const struct fl_mirror_pushed *push_before(const struct mirror_pass *x, const char *name)
+/* Another URL is another target: what is known of the one does not hold for the other. */
+static const struct fl_mirror_pushed *push_before(const struct mirror_pass *x,
+                                                  const struct fl_mirror_push *t)
 {
     const struct fl_mirror_pushed *v = x->st->push.v;
     for (size_t i = 0; i < x->st->push.n; i++) {
-        if (fl_text_eq(v[i].name, name)) {
+        if (fl_text_eq(v[i].name, t->name) && fl_text_eq(v[i].url, t->url)) {
             return &v[i];
         }
     }
@@ -233,27 +451,67 @@ static void push_wrong(struct mirror_pass *x, const struct fl_err *err)
     x->push_again = x->push_again || again;
 }
 
+static void push_failed(struct push *u, struct fl_err *err)
+{
+    u->st->message = fl_arena_text(u->x->p->arena, err->msg);
+    fl_wrap(err, "push target '%s'", u->target->name);
+    fl_metric_add(u->x->ms->pushes[MIRROR_FAILED], 1);
+    push_pause(u, err);
+    push_wrong(u->x, err);
+}
+
+static void push_done(struct push *u)
+{
+    const struct fl_mirror_rejected *first = u->st->rejections.v;
+    struct fl_err err = FL_ERR_INIT;
+    u->st->message = NULL;
+    u->link->failures = 0;
+    u->link->looked = true;
+    u->link->looked_ms = fl_clock_mono_ms(u->x->p->ctx.clock);
+    if (u->x->spec->common.mode != FL_MODE_APPLY) {
+        return;
+    }
+    if (u->n_held > 0 && !u->x->away) {
+        push_say_held(u, &err);
+        push_wrong(u->x, &err);
+    } else if (u->st->rejected > 0) {
+        fl_fail(&err, FL_E_INVALID, "PushRejected",
+                "push target '%s' did not take %lld refs, the first %s: %s", u->target->name,
+                (long long)u->st->rejected, first ? first->ref : "", first ? first->message : "");
+        push_wrong(u->x, &err);
+    }
+}
+
+/* While the source is away it is asked again and again: not so a target that has all. */
+static bool push_is_enough(const struct push *u)
+{
+    const struct fl_pass *p = u->x->p;
+    return u->x->away && u->link->looked && !p->changed && p->wake.cause != FL_WAKE_REQUEST &&
+           fl_clock_mono_ms(p->ctx.clock) - u->link->looked_ms < PUSH_AWAY_AGAIN_MS;
+}
+
 static void push_target(struct mirror_pass *x, const struct fl_mirror_push *t,
                         struct fl_mirror_pushed *st)
 {
     struct push u = {.x = x, .target = t, .st = st};
     struct fl_err err = FL_ERR_INIT;
-    int r = push_one(&u, &err);
+    int r = mirror_link(x, t, &u.link, &err);
+    if (r == 0 && push_is_waiting(&u)) {
+        push_wrong(x, &u.link->wrong);
+        return;
+    }
+    if (r == 0 && push_is_enough(&u)) {
+        return;
+    }
+    r = r == 0 ? push_one(&u, &err) : r;
     if (r < 0 && err.code == FL_E_CANCELED) {
         return;
     }
     st->digest = r == 1 ? mirror_digest(x, &u.want) : NULL;
-    st->message = r < 0 ? fl_arena_text(x->p->arena, err.msg) : NULL;
     if (r < 0) {
-        fl_wrap(&err, "push target '%s'", t->name);
-        fl_metric_add(x->ms->pushes[MIRROR_FAILED], 1);
-        push_wrong(x, &err);
-    } else if (st->rejected > 0) {
-        const struct fl_mirror_rejected *first = st->rejections.v;
-        fl_fail(&err, FL_E_INVALID, "PushRejected",
-                "push target '%s' did not take %lld refs, the first %s: %s", t->name,
-                (long long)st->rejected, first ? first->ref : "", first ? first->message : "");
-        push_wrong(x, &err);
+        push_failed(&u, &err);
+    } else {
+        push_done(&u);
     }
 }
 
@@ -277,19 +535,73 @@ static void push_say(struct mirror_pass *x)
     }
 }
 
-void mirror_push_all(struct mirror_pass *x)
+/* Ready does not depend on it: pushing them on is nothing that was promised. */
+static void push_say_lfs(struct mirror_pass *x)
+{
+    const struct fl_condition *c = fl_pass_find_condition(x->p, "LFSIncomplete");
+    bool ours = c && fl_text_eq(c->reason, MIRROR_LFS_NOT_PUSHED);
+    bool due = x->st->lfs && x->spec->lfs == FL_LFS_FETCH && x->spec->push.n > 0;
+    if (due && (!c || ours)) {
+        fl_pass_condition(x->p, "LFSIncomplete", true, MIRROR_LFS_NOT_PUSHED,
+                          "the large files (Git LFS) are here, and not at the push targets: only "
+                          "refs and what they reach are pushed");
+    } else if (!due && ours) {
+        fl_pass_condition_drop(x->p, "LFSIncomplete");
+    }
+}
+
+static void push_each(struct mirror_pass *x)
 {
     size_t n = x->spec->push.n;
     const struct fl_mirror_push *targets = x->spec->push.v;
     struct fl_mirror_pushed *v = fl_arena_array(x->p->arena, n + 1, sizeof(*v));
     for (size_t i = 0; i < n; i++) {
-        const struct fl_mirror_pushed *before = push_before(x, targets[i].name);
+        const struct fl_mirror_pushed *before = push_before(x, &targets[i]);
         v[i] = before ? *before : (struct fl_mirror_pushed){0};
         v[i].name = targets[i].name;
+        v[i].url = targets[i].url;
+        if (x->lost) {
+            v[i].follows_since = NULL;
+        }
         if (!fl_ctx_canceled(&x->p->ctx)) {
             push_target(x, &targets[i], &v[i]);
         }
     }
     x->st->push = (struct fl_list){v, n};
     push_say(x);
+}
+
+void mirror_push_all(struct mirror_pass *x)
+{
+    struct fl_err ignored = FL_ERR_INIT; /* each target meets it again */
+    if (x->spec->push.n > 0) {
+        (void)mirror_read(x, &ignored);
+    }
+    push_each(x);
+    push_say_lfs(x);
+}
+
+void mirror_push_away(struct mirror_pass *x)
+{
+    struct fl_err ignored = FL_ERR_INIT; /* the source's trouble is what is told */
+    if (x->spec->push.n == 0 || x->spec->common.mode != FL_MODE_APPLY ||
+        fl_ctx_canceled(&x->p->ctx)) {
+        return;
+    }
+    x->away = true;
+    x->read = false;
+    if (mirror_read(x, &ignored) == 0 && x->mine.n > 0) {
+        push_each(x);
+    }
+}
+
+/* ---- what was there, and large files ---- */
+
+void mirror_note_loss(struct mirror_pass *x)
+{
+    x->lost = x->lost || (int64_t)x->mine.n < x->had;
+    x->had = 0; /* what this pass removes is no loss */
+    if (x->lost) {
+        mirror_memo_doubt(x->memo);
+    }
 }

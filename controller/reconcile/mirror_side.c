@@ -159,7 +159,8 @@ void mirror_lfs(struct mirror_pass *x)
 
 bool mirror_lfs_owed(const struct mirror_pass *x)
 {
-    return x->spec->lfs == FL_LFS_FETCH && fl_pass_find_condition(x->p, "LFSIncomplete");
+    const struct fl_condition *c = fl_pass_find_condition(x->p, "LFSIncomplete");
+    return x->spec->lfs == FL_LFS_FETCH && c && !fl_text_eq(c->reason, MIRROR_LFS_NOT_PUSHED);
 }
 
 void mirror_upkeep(struct mirror_pass *x)

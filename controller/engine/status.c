@@ -200,6 +200,10 @@ static int status_patch(struct fl_pass *p, struct fl_json **ret, struct fl_err *
     void *stored = fl_arena_alloc(a, kind->status_size);
     fl_codec_decode(kind->status_rows, raw, a, stored);
     stamp(p, stored);
+    if (fl_codec_equal(kind->status_rows, stored, p->status)) { /* nearly always */
+        *ret = NULL;
+        return 0;
+    }
     fl_auto(fl_json) was = fl_codec_encode(kind->status_rows, stored);
     fl_auto(fl_json) now = fl_codec_encode(kind->status_rows, p->status);
     fl_auto(fl_json) difference = fl_patch_diff(was, now);

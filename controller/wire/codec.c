@@ -407,3 +407,84 @@ struct fl_json *fl_codec_encode(const struct fl_field *rows, const void *st)
 {
     return encode_object(rows, st, 0);
 }
+
+/* ---- equal ---- */
+
+static bool equal_object(const struct fl_field *rows, const void *a, const void *b, int depth);
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the tables */
+static bool equal_at(const struct fl_field *f, enum fl_type type, const void *a, const void *b,
+                     int depth)
+{
+    switch (type) {
+    case FL_STRING:
+    case FL_TIME:
+    case FL_BYTES:
+        return fl_text_eq(*(const char *const *)a, *(const char *const *)b);
+    case FL_BOOL:
+        return *(const bool *)a == *(const bool *)b;
+    case FL_INT:
+    case FL_DURATION:
+        return *(const int64_t *)a == *(const int64_t *)b;
+    case FL_ENUM:
+        return *(const int *)a == *(const int *)b;
+    case FL_OBJECT:
+        return equal_object(f->rows, a, b, depth);
+    default:
+        return true; /* is not encoded either */
+    }
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the tables */
+static bool equal_list(const struct fl_field *f, const struct fl_list *a, const struct fl_list *b,
+                       int depth)
+{
+    size_t size = item_size(f);
+    bool equal = a->n == b->n;
+    for (size_t i = 0; equal && i < a->n && size > 0; i++) {
+        equal = equal_at(f, f->item, (const char *)a->v + i * size, (const char *)b->v + i * size,
+                         depth);
+    }
+    return equal;
+}
+
+static bool equal_map(const struct fl_pairs *a, const struct fl_pairs *b)
+{
+    bool equal = a->n == b->n;
+    for (size_t i = 0; equal && i < a->n; i++) {
+        equal = fl_text_eq(a->v[i].key, b->v[i].key) && fl_text_eq(a->v[i].value, b->v[i].value);
+    }
+    return equal;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the tables */
+static bool equal_inner(const struct fl_field *f, const void *a, const void *b, int depth)
+{
+    return a == b || (a && b && equal_object(f->rows, a, b, depth));
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the tables */
+static bool equal_object(const struct fl_field *rows, const void *a, const void *b, int depth)
+{
+    fl_assert(depth < FL_CODEC_DEPTH_MAX);
+    bool equal = true;
+    for (const struct fl_field *f = rows; equal && f->type != FL_END; f++) {
+        const void *x = member_const(a, f);
+        const void *y = member_const(b, f);
+        if (f->type == FL_LIST) {
+            equal = equal_list(f, x, y, depth + 1);
+        } else if (f->type == FL_MAP) {
+            equal = equal_map(x, y);
+        } else if (f->type != FL_OBJECT) {
+            equal = equal_at(f, f->type, x, y, depth + 1);
+        } else if (f->size > 0) {
+            equal = equal_inner(f, *(const void *const *)x, *(const void *const *)y, depth + 1);
+        }
+    }
+    return equal;
+}
+
+bool fl_codec_equal(const struct fl_field *rows, const void *a, const void *b)
+{
+    return equal_object(rows, a, b, 0);
+}

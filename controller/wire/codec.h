@@ -29,6 +29,8 @@ void fl_codec_decode(const struct fl_field *rows, const struct fl_json *obj, str
 /* The tree of *st: absent values are left out (NULL texts, empty lists, NULL objects, -1 enums and durations); ints and
  * bools are always written. */
 struct fl_json *fl_codec_encode(const struct fl_field *rows, const void *st);
+/* Whether both would be encoded alike. False is no proof of the contrary: maps count in their order. */
+bool fl_codec_equal(const struct fl_field *rows, const void *a, const void *b);
 
 /* Structural OpenAPI v3 schema of rows, with descriptions, defaults, enums, ranges, patterns and x-kubernetes-*. */
 struct fl_json *fl_schema_rows(const struct fl_field *rows, const char *doc);

@@ -558,6 +558,53 @@ static void test_encode__index_outside_the_names_is_left_out(void **state)
     row_tree("out of range", got, "{\"flag\":false,\"count\":0}");
 }
 
+/* Every document is equal to itself alone. */
+static void test_equal__is_so_for_what_encodes_alike(void **state)
+{
+    (void)state;
+    static const char *const docs[] = {
+        "{}",
+        "{\"text\":\"\"}",
+        "{\"text\":\"t\"}",
+        "{\"flag\":true}",
+        "{\"count\":1}",
+        "{\"colour\":\"red\"}",
+        "{\"colour\":\"green\"}",
+        "{\"wait\":\"0\"}",
+        "{\"wait\":\"1s\"}",
+        "{\"when\":\"2024-02-29T23:59:59Z\"}",
+        "{\"bytes\":\"aGk=\"}",
+        "{\"inner\":{}}",
+        "{\"inner\":{\"name\":\"p\"}}",
+        "{\"inner\":{\"weight\":1}}",
+        "{\"names\":[\"a\"]}",
+        "{\"names\":[\"b\"]}",
+        "{\"names\":[\"a\",\"b\"]}",
+        "{\"numbers\":[0]}",
+        "{\"numbers\":[1]}",
+        "{\"inners\":[{\"name\":\"p\"}]}",
+        "{\"inners\":[{\"name\":\"q\"}]}",
+        "{\"labels\":{\"k\":\"v\"}}",
+        "{\"labels\":{\"k\":\"w\"}}",
+        "{\"labels\":{\"l\":\"v\"}}",
+        "{\"data\":{\"k\":\"v\"}}",
+    };
+    fl_auto(fl_arena) a = fl_arena_new();
+    for (size_t i = 0; i < FL_LEN(docs); i++) {
+        for (size_t k = 0; k < FL_LEN(docs); k++) {
+            fl_auto(fl_json) x = tree(docs[i]);
+            fl_auto(fl_json) y = tree(docs[k]);
+            struct outer o = {0};
+            struct outer p = {0};
+            fl_codec_decode(encode_rows, x, a, &o);
+            fl_codec_decode(encode_rows, y, a, &p);
+            if (fl_codec_equal(encode_rows, &o, &p) != (i == k)) {
+                fail_msg("%s and %s", docs[i], docs[k]);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -571,6 +618,7 @@ int main(void)
         cmocka_unit_test(test_decode__absent_and_wrong_read_as_absent),
         cmocka_unit_test(test_encode__is_the_inverse_of_decode),
         cmocka_unit_test(test_encode__index_outside_the_names_is_left_out),
+        cmocka_unit_test(test_equal__is_so_for_what_encodes_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,11 +106,8 @@ static void test_git_mirror__a_password_in_a_url_is_not_repeated(void **state)
 {
     (void)state;
     static const char *const urls[] = {
-        "https://user:hunter2@h/app",
-        "https://hunter2@h/app",
-        "ssh://git:hunter2@h/app",
-        "http://user:hunter2@h/app",
-        "user:hunter2@h:app",
+        "https://user:hunter2@h/app", "https://hunter2@h/app", "ssh://git:hunter2@h/app",
+        "http://user:hunter2@h/app",  "user:hunter2@h:app",
     };
     for (size_t i = 0; i < FL_LEN(urls); i++) {
         fl_auto(fl_arena) a = fl_arena_new();

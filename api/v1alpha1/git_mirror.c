@@ -17,6 +17,7 @@
 #define AT_PUSH(m) .at = offsetof(struct fl_mirror_push, m)
 #define AT_WEBHOOK(m) .at = offsetof(struct fl_mirror_webhook, m)
 #define AT_FETCH(m) .at = offsetof(struct fl_mirror_fetch, m)
+#define AT_PEAK(m) .at = offsetof(struct fl_mirror_peak, m)
 #define AT_HELD(m) .at = offsetof(struct fl_mirror_held, m)
 #define AT_PUSHED(m) .at = offsetof(struct fl_mirror_pushed, m)
 #define AT_MOVE(m) .at = offsetof(struct fl_mirror_move, m)
@@ -180,17 +181,18 @@ static const struct fl_field guard_rows[] = {
      .def = "25",
      .min = 0,
      .max = 100,
-     .doc = "Removals are held when they are more than this share of the mirror's refs, in percent "
-            "(0 to 100); up to 5 refs go without asking for the share. 100 = the share is no "
-            "reason. A remote that has no refs left is held whatever stands here."},
+     .doc = "Removals are held when they, with those before them, are more than this share of the "
+            "refs that the mirror had within a day, in percent (0 to 100); up to 5 refs go without "
+            "asking for the share. 100 = the share is no reason. A remote that has no refs, no "
+            "branches or no default branch left is held whatever stands here."},
     {.name = "maxDeletes",
      .type = FL_INT,
      AT_GUARD(max_deletes),
      .def = "100",
      .min = 0,
      .max = 1000000,
-     .doc = "Removals are held when they are more than this number of refs. 0 = every removal "
-            "waits for approval."},
+     .doc = "Removals are held when they are more than this number of refs at once. 0 = every "
+            "removal waits for approval."},
     {.name = "onForcePush",
      .type = FL_ENUM,
      AT_GUARD(on_force_push),
@@ -459,6 +461,15 @@ static const struct fl_field fetch_rows[] = {
     {.type = FL_END},
 };
 
+static const struct fl_field peak_rows[] = {
+    {.name = "time",
+     .type = FL_TIME,
+     AT_PEAK(time),
+     .doc = "When the mirror came to have so many."},
+    {.name = "refs", .type = FL_INT, AT_PEAK(refs), .doc = "How many."},
+    {.type = FL_END},
+};
+
 static const struct fl_field held_rows[] = {
     {.name = "nonce",
      .type = FL_STRING,
@@ -522,8 +533,8 @@ static const struct fl_field pushed_rows[] = {
     {.name = "followsSince",
      .type = FL_TIME,
      AT_PUSHED(follows_since),
-     .doc = "Since when the target follows the mirror: nothing of its own was left to remove. "
-            "Absent: not yet, and every removal there waits for approval."},
+     .doc = "Since when the target follows the mirror by this spec: nothing of its own was left "
+            "to remove. Absent: not yet, and every removal there waits for approval."},
     {.name = "time",
      .type = FL_TIME,
      AT_PUSHED(time),
@@ -596,6 +607,18 @@ static const struct fl_field status_rows[] = {
      .doc = "sha256: and the digest over all refs that the mirror has, and the remote was last "
             "seen to have."},
     {.name = "refCount", .type = FL_INT, AT_STATUS(ref_count), .doc = "How many refs these are."},
+    {.name = "peak",
+     .type = FL_OBJECT,
+     AT_STATUS(peak),
+     .rows = peak_rows,
+     .size = sizeof(struct fl_mirror_peak),
+     .doc = "The most refs that the mirror had within the last day: spec.guard.maxDeletePercent is "
+            "a share of these, so that many small removals count together."},
+    {.name = "source",
+     .type = FL_STRING,
+     AT_STATUS(source),
+     .doc = "The repository whose refs these are, as host and path. Where spec.url names another "
+            "one, removals and force pushes wait for approval."},
     {.name = "head",
      .type = FL_OBJECT,
      AT_STATUS(head),

@@ -25,8 +25,8 @@ struct fl_mirror_refs {     /* doublestar patterns over full names: base/giturl.
     struct fl_list exclude;
 };
 
-/* Removals are held when there are more than max_deletes of them, or more than FL_MIRROR_FREE_DELETES and more than
- * max_delete_percent of the mirror's refs, or when nothing would be left. */
+/* Removals are held when there are more than max_deletes of them at once, or more than FL_MIRROR_FREE_DELETES and more than
+ * max_delete_percent of the refs that the mirror had within a day, or when no ref, no branch or no default branch would be left. */
 #define FL_MIRROR_FREE_DELETES 5
 struct fl_mirror_guard {
     int64_t max_delete_percent; /* default 25, 0..100; 100 = the share is no reason */
@@ -96,6 +96,11 @@ struct fl_mirror_held { /* moves that wait for approval */
     int64_t deletions, forced;
     struct fl_list refs; /* const char *, the first 50 */
 };
+struct fl_mirror_peak { /* removals are measured against it: FL_MIRROR_PEAK_MS */
+    const char *time;   /* when the mirror came to have so many */
+    int64_t refs;
+};
+#define FL_MIRROR_PEAK_MS (INT64_C(24) * 3600 * 1000)
 struct fl_mirror_rejected {
     const char *ref, *message;
 };
@@ -123,6 +128,8 @@ struct fl_git_mirror_status {
     const char *
         refs_digest; /* "sha256:..." over the refs that the mirror has and the remote was seen to have */
     int64_t ref_count;
+    struct fl_mirror_peak *peak;
+    const char *source; /* "host/path" of the repository whose refs these are */
     struct fl_mirror_head *head;
     const char *protocol;       /* v2, v0, dumb, ssh */
     const char *last_poll_time; /* changes only when the outcome does */

@@ -127,6 +127,14 @@ static int mirror_connect(struct mirror_pass *x, struct fl_err *err)
     return r;
 }
 
+/* What the status says of the last comparison: a write that failed leaves it with another. */
+static const char *mirror_told(const struct mirror_pass *x)
+{
+    const struct fl_git_mirror_status *st = x->st;
+    return fl_arena_fmt(x->p->arena, "%s %s", st->refs_digest ? st->refs_digest : "",
+                        st->held && st->held->nonce ? st->held->nonce : "");
+}
+
 /* All that remote and disk were last compared for still holds, if the remote says the same. A
  * person who asks has the disk looked at too. */
 static bool mirror_holds(const struct mirror_pass *x)
@@ -134,7 +142,8 @@ static bool mirror_holds(const struct mirror_pass *x)
     const struct mirror_memo *m = x->memo;
     return mirror_applies(x) && m->digest && m->generation == x->p->obj->generation &&
            fl_text_eq(m->approved, x->p->approved) && mirror_now_s(x) < m->expires_s &&
-           x->p->wake.cause != FL_WAKE_REQUEST && !mirror_lfs_owed(x);
+           x->p->wake.cause != FL_WAKE_REQUEST && !mirror_lfs_owed(x) &&
+           fl_text_eq(m->told, mirror_told(x));
 }
 
 static int mirror_poll(struct mirror_pass *x, struct fl_err *err)
@@ -272,6 +281,10 @@ static int mirror_show(struct mirror_pass *x, const struct mirror_consent *conse
     }
     mirror_plan_make(x->p->arena, &x->mine, &x->list.refs, x->spec->prune, x->guard, consent,
                      &plan);
+    /* What waits stands in the plan; it is nothing that is wrong, while nothing would be done. */
+    fl_pass_condition_drop(x->p, "DeletionBlocked");
+    fl_pass_condition_drop(x->p, "ForcePushBlocked");
+    x->st->held = plan.n_held > 0 ? x->st->held : NULL;
     for (size_t i = 0; i < plan.n_held; i++) {
         mirror_plan_row(x, "Hold", &plan.held[i]);
     }
@@ -303,14 +316,22 @@ static int mirror_verify(struct mirror_pass *x, const struct mirror_plan *plan, 
     return r;
 }
 
+/* Where HEAD is to point from now on; NULL: where it does. It does not leave a branch that is held
+ * for one that is not there. */
+static const char *mirror_new_head(const struct mirror_pass *x, const struct mirror_plan *plan)
+{
+    const char *head = x->list.refs.head;
+    bool there = head && mirror_ref_find(&x->list.refs, head) && !mirror_plan_is_held(plan, head);
+    return !head || fl_text_eq(head, x->mine.head) || (plan->n_held > 0 && !there) ? NULL : head;
+}
+
 static int mirror_move(struct mirror_pass *x, struct mirror_plan *plan,
                        const struct mirror_consent *consent, int64_t began_ms, struct fl_err *err)
 {
     struct fl_ref_move *v = NULL;
     size_t n = 0;
-    const char *head = x->list.refs.head;
     mirror_plan_moves(x->p->arena, plan, x->guard, mirror_now_s(x), consent, &v, &n);
-    head = head && !fl_text_eq(head, x->mine.head) ? head : NULL;
+    const char *head = mirror_new_head(x, plan);
     if (n == 0 && !head) {
         return 0;
     }
@@ -359,10 +380,21 @@ static void mirror_remember(struct mirror_pass *x)
     mirror_memo_doubt(m);
     fl_free(m->approved);
     m->digest = fl_strdup(x->digest);
-    m->version = x->list.version ? fl_strdup(x->list.version) : NULL;
+    m->version = fl_strdup(x->list.version);
+    m->told = fl_strdup(mirror_told(x));
     m->approved = fl_strdup(x->p->approved);
     m->generation = x->p->obj->generation;
     m->moved = m->busy = 0;
+    fl_free(m->refused);
+    m->refused = NULL;
+}
+
+/* Whoever suspends, or asks for something else, is heard before anything moves. */
+static int mirror_still_wanted(struct mirror_pass *x, struct fl_err *err)
+{
+    return fl_pass_spec_now(x->p) == x->p->spec
+               ? 0
+               : fl_fail(err, FL_E_CONFLICT, "SpecChanged", "the spec was changed meanwhile");
 }
 
 static int mirror_act(struct mirror_pass *x, const struct mirror_consent *consent,
@@ -382,6 +414,9 @@ static int mirror_act(struct mirror_pass *x, const struct mirror_consent *consen
         r = mirror_ask_forced(x, &plan, err);
     }
     if (r == 0) {
+        r = mirror_still_wanted(x, err);
+    }
+    if (r == 0) {
         r = mirror_move(x, &plan, consent, began_ms, err);
     }
     if (r < 0) {
@@ -389,6 +424,8 @@ static int mirror_act(struct mirror_pass *x, const struct mirror_consent *consen
     }
     mirror_write_held(x, &plan, consent->since);
     mirror_write_refs(x);
+    mirror_write_peak(x, plan.released);
+    x->st->source = plan.n_held > 0 && x->st->source ? x->st->source : mirror_place(x);
     r = mirror_tend_kept(x, err);
     if (r == 0) {
         mirror_lfs(x);
@@ -400,10 +437,13 @@ static int mirror_act(struct mirror_pass *x, const struct mirror_consent *consen
 static int mirror_compare(struct mirror_pass *x, struct fl_err *err)
 {
     const struct fl_mirror_held *held = x->st->held;
+    const char *source = x->st->source;
     const struct mirror_consent consent = {
         .approved = x->p->approved,
         .since = held && held->since ? held->since : fl_pass_now(x->p),
         .sticky = held && held->deletions > 0,
+        .peak = mirror_peak(x),
+        .other = source && !fl_text_eq(source, mirror_place(x)) ? source : NULL,
     };
     return mirror_applies(x) ? mirror_act(x, &consent, err) : mirror_show(x, &consent, err);
 }
@@ -414,6 +454,41 @@ static struct fl_result mirror_soon(struct mirror_pass *x, int64_t ms)
 {
     x->p->deferred = true; /* what was asked for is answered by the pass that gets through */
     return fl_again_after(ms);
+}
+
+/* The same refs would come to the same again, however long that takes to fetch. */
+static bool mirror_is_refusal(const struct fl_err *err)
+{
+    static const char *const reasons[] = {"FsckFailed", "PackTooBig", "RepositoryTooBig"};
+    for (size_t i = 0; i < FL_LEN(reasons); i++) {
+        if (fl_text_eq(err->reason, reasons[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool mirror_was_refused(const struct mirror_pass *x)
+{
+    const struct mirror_memo *m = x->memo;
+    return m->refused && strcmp(m->refused, x->digest) == 0 &&
+           m->refused_generation == x->p->obj->generation && x->p->wake.cause != FL_WAKE_REQUEST;
+}
+
+static struct fl_result mirror_refused(struct mirror_pass *x, const struct fl_err *err)
+{
+    struct mirror_memo *m = x->memo;
+    if (!mirror_was_refused(x)) {
+        fl_pass_event(x->p, "Warning", err->reason, "%s", err->msg);
+    }
+    fl_free(m->refused);
+    m->refused = fl_strdup(x->digest);
+    m->refusal = *err;
+    m->refused_generation = x->p->obj->generation;
+    fl_pass_not_ready(x->p, err->reason,
+                      "%s; it is fetched again when the remote or the spec changes, or on request",
+                      err->msg);
+    return fl_done();
 }
 
 static struct fl_result mirror_fetch_failed(struct mirror_pass *x, struct fl_err *err)
@@ -431,9 +506,9 @@ static struct fl_result mirror_fetch_failed(struct mirror_pass *x, struct fl_err
     }
     m->moved = 0;
     mirror_push_away(x);
-    fl_pass_condition(x->p, "FetchFailed", true,
-                      err->reason[0] ? err->reason : fl_code_name(err->code), "%s", err->msg);
-    return mirror_failed(*err);
+    const char *reason = err->reason[0] ? err->reason : fl_code_name(err->code);
+    fl_pass_condition(x->p, "FetchFailed", true, reason, "%s", err->msg);
+    return mirror_is_refusal(err) ? mirror_refused(x, err) : mirror_failed(*err);
 }
 
 /* A target's pauses are its own: the source is asked no later than by its interval. */
@@ -519,6 +594,10 @@ static struct fl_result mirror_run(struct mirror_pass *x)
         x->read = true;
     }
     fl_metric_add(x->ms->polls[x->known ? MIRROR_SAME : MIRROR_CHANGED], 1);
+    if (mirror_was_refused(x)) {
+        mirror_push_away(x);
+        return mirror_refused(x, &x->memo->refusal);
+    }
     if (!x->known && mirror_compare(x, &err) < 0) {
         return mirror_fetch_failed(x, &err);
     }

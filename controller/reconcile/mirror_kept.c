@@ -31,6 +31,7 @@ static void memo_free(struct fl_mirrors *ms, struct mirror_memo *m)
     fl_free(m->hook_version);
     mirror_memo_doubt(m);
     fl_free(m->approved);
+    fl_free(m->refused);
     fl_free(m);
 }
 
@@ -141,7 +142,8 @@ void mirror_memo_doubt(struct mirror_memo *m)
 {
     fl_free(m->digest);
     fl_free(m->version);
-    m->digest = m->version = NULL;
+    fl_free(m->told);
+    m->digest = m->version = m->told = NULL;
 }
 
 /* ---- remotes ---- */

@@ -6,6 +6,9 @@
 
 #define PLAN_KEPT "refs/fairlead/kept/"
 #define PLAN_REFS "refs/"
+#define PLAN_HEADS "refs/heads/"
+#define PLAN_TAGS "refs/tags/"
+#define PLAN_KEPT_NAME 800 /* longer names are kept by their digest: a ref has 1,024 at most */
 
 /* ---- lists of moves ---- */
 
@@ -146,16 +149,65 @@ static bool is_approved(const char *nonce, const struct mirror_consent *c)
     return c->approved && strcmp(c->approved, nonce) == 0;
 }
 
+static size_t branches(const struct fl_git_refs *r)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n; i++) {
+        n += fl_text_starts(r->v[i].name, PLAN_HEADS) ? 1 : 0;
+    }
+    return n;
+}
+
+/* A default branch that goes is one of many when another one has taken its place. */
+static bool default_goes(const struct fl_git_refs *here, const struct fl_git_refs *there)
+{
+    return here->head && mirror_ref_find(here, here->head) && !mirror_ref_find(there, here->head) &&
+           (!there->head || !mirror_ref_find(there, there->head));
+}
+
+/* Many small steps are as far as one: what counts is how many of the refs that were there lately
+ * would be left. */
+static const char *why_share(struct fl_arena *a, size_t n, const struct fl_git_refs *here,
+                             int64_t limit, size_t peak)
+{
+    size_t of = peak > here->n ? peak : here->n;
+    size_t gone = of - here->n + n;
+    if (gone <= FL_MIRROR_FREE_DELETES || limit >= 100 ||
+        (int64_t)gone * 100 <= limit * (int64_t)of) {
+        return NULL;
+    }
+    return gone == n ? fl_arena_fmt(a, "%zu of %zu refs would go (limit %lld %%)", n, of,
+                                    (long long)limit)
+                     : fl_arena_fmt(a,
+                                    "%zu refs would go, and with those before them %zu of the %zu "
+                                    "refs of the last day (limit %lld %%)",
+                                    n, gone, of, (long long)limit);
+}
+
 /* NULL: they may go. */
 static const char *why_removals(struct fl_arena *a, size_t n, const struct fl_git_refs *here,
                                 const struct fl_git_refs *there,
-                                const struct fl_mirror_guard *guard, bool sticky)
+                                const struct fl_mirror_guard *guard,
+                                const struct mirror_consent *consent)
 {
     if (n == 0) {
         return NULL;
     }
+    if (consent->other) {
+        return fl_arena_fmt(a, "spec.url names another repository than %s, whose %zu refs would go",
+                            consent->other, n);
+    }
     if (there->n == 0) {
         return fl_arena_fmt(a, "the remote has none of the refs any more, and all %zu would go", n);
+    }
+    if (branches(here) > 0 && branches(there) == 0) {
+        return fl_arena_fmt(
+            a, "the remote has no branches any more that spec.refs means, and all %zu would go",
+            branches(here));
+    }
+    if (default_goes(here, there)) {
+        return fl_arena_fmt(a, "the default branch %s would go, and no other one takes its place",
+                            here->head);
     }
     if (guard->max_deletes == 0) {
         return fl_arena_fmt(a, "%zu refs would go (limit 0)", n);
@@ -163,12 +215,11 @@ static const char *why_removals(struct fl_arena *a, size_t n, const struct fl_gi
     if ((int64_t)n > guard->max_deletes) {
         return fl_arena_fmt(a, "%zu refs would go (limit %lld)", n, (long long)guard->max_deletes);
     }
-    if (n > FL_MIRROR_FREE_DELETES && guard->max_delete_percent < 100 &&
-        (int64_t)n * 100 > guard->max_delete_percent * (int64_t)here->n) {
-        return fl_arena_fmt(a, "%zu of %zu refs would go (limit %lld %%)", n, here->n,
-                            (long long)guard->max_delete_percent);
+    const char *share = why_share(a, n, here, guard->max_delete_percent, consent->peak);
+    if (share) {
+        return share;
     }
-    return sticky ? fl_arena_fmt(a, "%zu refs that were held before would go", n) : NULL;
+    return consent->sticky ? fl_arena_fmt(a, "%zu refs that were held before would go", n) : NULL;
 }
 
 /* Creations that what is held stands in the way of wait with it. */
@@ -212,7 +263,7 @@ void mirror_plan_make(struct fl_arena *a, const struct fl_git_refs *here,
     compare(here, there, &bring, &remove);
     const char *why;
     if (prune) {
-        why = why_removals(a, remove.n, here, there, guard, consent->sticky);
+        why = why_removals(a, remove.n, here, there, guard, consent);
     } else {
         remove = removals_needed(a, &bring, &remove);
         why = remove.n > 0 ? fl_arena_fmt(a,
@@ -236,6 +287,7 @@ void mirror_plan_make(struct fl_arena *a, const struct fl_git_refs *here,
             return;
         }
         ret->nonce[0] = '\0';
+        ret->released = true;
     }
     ret->remove = remove.v;
     ret->n_remove = remove.n;
@@ -246,6 +298,14 @@ void mirror_plan_make(struct fl_arena *a, const struct fl_git_refs *here,
 bool mirror_plan_is_held(const struct mirror_plan *plan, const char *name)
 {
     return moves_have(plan->held, plan->n_held, fl_str_of(name));
+}
+
+static const char *forced_words(const struct mirror_consent *consent, bool one)
+{
+    if (consent->other) {
+        return one ? "ref has another history there" : "refs have other histories there";
+    }
+    return one ? "ref was force-pushed" : "refs were force-pushed";
 }
 
 /* Forced updates join what is held; all of it is released when just that was approved. */
@@ -267,8 +327,8 @@ static void block_forced(struct fl_arena *a, struct mirror_plan *plan,
         moves_sort(&held);
         nonce_of(&held, consent->since, plan->nonce);
         plan->why_held =
-            fl_arena_fmt(a, "%s%s%zu %s force-pushed", before ? plan->why_held : "",
-                         before ? "; " : "", forced, forced == 1 ? "ref was" : "refs were");
+            fl_arena_fmt(a, "%s%s%zu %s", before ? plan->why_held : "", before ? "; " : "", forced,
+                         forced_words(consent, forced == 1));
     }
     plan->held = held.v;
     plan->n_held = held.n;
@@ -289,14 +349,21 @@ static void block_forced(struct fl_arena *a, struct mirror_plan *plan,
         plan->n_held = 0;
         plan->why_held = NULL;
         plan->nonce[0] = '\0';
+        plan->released = true;
     }
 }
 
 static void keep_tip(struct moves *m, const struct fl_ref_move *forced, int64_t now_s)
 {
     const char *rest = forced->name;
-    if (fl_text_starts(rest, PLAN_REFS)) {
-        rest += strlen(PLAN_REFS);
+    if (!fl_text_starts(rest, PLAN_HEADS) && !fl_text_starts(rest, PLAN_TAGS)) {
+        return; /* what hosts make for themselves (refs/pull/) moves with every push */
+    }
+    rest += strlen(PLAN_REFS);
+    if (strlen(rest) > PLAN_KEPT_NAME) {
+        char digest[FL_PASS_DIGEST];
+        fl_pass_digest(fl_str_of(rest), digest);
+        rest = fl_arena_fmt(m->a, "long/%s", digest + strlen("sha256:"));
     }
     moves_add(m, (struct fl_ref_move){
                      .name = fl_arena_fmt(m->a, PLAN_KEPT "%lld/%s", (long long)now_s, rest),
@@ -308,7 +375,7 @@ void mirror_plan_moves(struct fl_arena *a, struct mirror_plan *plan,
                        const struct mirror_consent *consent, struct fl_ref_move **ret,
                        size_t *ret_n)
 {
-    if (guard->on_force_push == FL_FORCE_BLOCK) {
+    if (guard->on_force_push == FL_FORCE_BLOCK || consent->other) {
         block_forced(a, plan, consent);
     }
     struct moves all = {.a = a};

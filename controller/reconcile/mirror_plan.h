@@ -18,14 +18,19 @@ struct mirror_plan {           /* arrays in the arena, each sorted by name */
     const char
         *why_held; /* for a person: "the remote is empty", "40 of 100 refs would go (limit 25 %)" */
     char nonce[17]; /* of the held set, "" = nothing is held */
+    bool released;  /* somebody has approved of what would be held */
 };
 
-/* What people have said, and what they were asked. sticky: removals were held before; they stay so
- * until they are approved or none is left, however many refs have come since. */
+/* What people have said, what they were asked, and what was before. sticky: removals were held
+ * before; they stay so until they are approved or none is left, however many refs have come
+ * since. */
 struct mirror_consent {
     const char *approved; /* value of the annotation; NULL = none */
     const char *since;    /* of what is held, or now; in the nonce: a consent holds once */
     bool sticky;
+    size_t peak;       /* the most refs that the mirror had lately; 0 = as many as it has */
+    const char *other; /* the repository whose refs the mirror has, where the url names another
+                        * one: nothing goes unasked, and nothing is forced; NULL = the same */
 };
 
 /* here: what the mirror has; there: what the remote has. prune false: nothing is removed; only

@@ -21,11 +21,11 @@ struct mirror_link { /* an opened remote */
     char *rejected; /* digest of the moves that the target did not take; NULL = none */
     int64_t rejected_ms;
     /* A push target that failed, and may recover by itself: how often in a row, when it is asked
-     * again, why. */
+     * again. */
     int failures;
     int64_t not_before_ms;
-    struct fl_err wrong;
-    bool looked; /* it was, at: */
+    struct fl_err wrong; /* what was told of it the last time; FL_OK = nothing */
+    bool looked;         /* it was, at: */
     int64_t looked_ms;
 };
 
@@ -39,10 +39,15 @@ struct mirror_memo {
     char *digest;  /* of the remote's list */
     char *version; /* of the same; NULL = it had none */
     char *approved;
+    char *told; /* what the status said of it */
     int64_t generation;
     bool same;         /* the mirror has exactly what the remote has */
     int64_t expires_s; /* when the next kept tip's time is over */
     int moved, busy;   /* passes in a row that met RemoteMoved, RepositoryBusy */
+    /* What could not be fetched and will be the same the next time; NULL = none. */
+    char *refused; /* digest of the list */
+    struct fl_err refusal;
+    int64_t refused_generation;
 };
 
 struct fl_mirrors {
@@ -122,6 +127,12 @@ int64_t mirror_now_s(const struct mirror_pass *x);
 void mirror_tell_moves(struct mirror_pass *x, const struct fl_ref_move *v, size_t n,
                        int64_t began_ms);
 void mirror_write_held(struct mirror_pass *x, const struct mirror_plan *plan, const char *since);
+/* The most refs that the mirror had within the last day; 0: none is remembered. */
+size_t mirror_peak(const struct mirror_pass *x);
+/* agreed: somebody approved of removals, and so agreed to what is left. */
+void mirror_write_peak(struct mirror_pass *x, bool agreed);
+/* What status.source says of spec.url. */
+const char *mirror_place(struct mirror_pass *x);
 
 /* ---- mirror_side.c ---- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What a GitMirror's pass tells of the refs that moved, and of those that wait. */
 #include "api/scheme.h"
+#include "base/num.h"
 #include "reconcile/mirror_priv.h"
 
 #define MIRROR_HELD_MAX 50
@@ -126,4 +127,37 @@ void mirror_write_held(struct mirror_pass *x, const struct mirror_plan *plan, co
     st->held = h;
     mirror_say_held(x, "DeletionBlocked", h->deletions, "removals", plan->why_held, anew);
     mirror_say_held(x, "ForcePushBlocked", h->forced, "force pushes", plan->why_held, anew);
+}
+
+/* ---- what guards are measured against ---- */
+
+const char *mirror_place(struct mirror_pass *x)
+{
+    fl_auto_val(fl_buf) place = FL_BUF_INIT(FL_BUF_ANY);
+    struct fl_git_url url;
+    if (fl_git_url_parse(fl_str_of(x->spec->url), &url, NULL) < 0) {
+        return x->spec->url;
+    }
+    fl_git_url_place(&place, &url);
+    return fl_arena_str(x->p->arena, fl_buf_slice(&place));
+}
+
+size_t mirror_peak(const struct mirror_pass *x)
+{
+    const struct fl_mirror_peak *p = x->st->peak;
+    int64_t since_ms = 0;
+    bool fresh = p && p->time && p->refs > 0 && fl_time_parse(fl_str_of(p->time), &since_ms) &&
+                 fl_clock_wall_ms(x->p->ctx.clock) - since_ms < FL_MIRROR_PEAK_MS;
+    return fresh ? (size_t)p->refs : 0;
+}
+
+void mirror_write_peak(struct mirror_pass *x, bool agreed)
+{
+    const struct fl_mirror_peak *was = x->st->peak;
+    int64_t refs = (int64_t)x->mine.n;
+    if (was && (was->refs == refs || (!agreed && refs < (int64_t)mirror_peak(x)))) {
+        return;
+    }
+    x->st->peak = FL_ARENA_NEW(x->p->arena, struct fl_mirror_peak);
+    *x->st->peak = (struct fl_mirror_peak){.time = fl_pass_now(x->p), .refs = refs};
 }

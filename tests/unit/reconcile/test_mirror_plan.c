@@ -213,6 +213,93 @@ test_mirror_plan__g1_held_removals_let_creations_through_but_not_into_their_plac
     expect("approved", "moves", moves_text(a, v, n), "-main=1 a=1>2 +main/sub=3 +new=4");
 }
 
+static void test_mirror_plan__g1_removals_of_a_day_count_together(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t here, gone, peak;
+        const char *why;
+    } rows[] = {
+        {"none before", 100, 25, 0, NULL},
+        {"none before, at the peak", 100, 25, 100, NULL},
+        {"a few before", 90, 15, 100, NULL},
+        {"one too many", 90, 16, 100,
+         "16 refs would go, and with those before them 26 of the 100 refs of the last day "
+         "(limit 25 %)"},
+        {"grown beyond the peak", 200, 50, 100, NULL},
+        {"few are free, those before too", 5, 3, 7, NULL},
+        {"six are not", 5, 4, 7,
+         "4 refs would go, and with those before them 6 of the 7 refs of the last day (limit 25 "
+         "%)"},
+        {"nothing goes, whatever was before", 10, 0, 100, NULL},
+    };
+    fl_auto(fl_arena) a = fl_arena_new();
+    for (size_t i = 0; i < FL_LEN(rows); i++) {
+        struct fl_git_refs here = refs_many(a, rows[i].here);
+        struct fl_git_refs there = refs_many(a, rows[i].here - rows[i].gone);
+        const struct mirror_consent c = {.since = T0, .peak = rows[i].peak};
+        struct mirror_plan p;
+        mirror_plan_make(a, &here, &there, true, &usual, &c, &p);
+        expect(rows[i].name, "why", p.why_held, rows[i].why);
+        assert_int_equal(p.n_held, rows[i].why ? rows[i].gone : 0);
+    }
+}
+
+static void test_mirror_plan__g1_branches_and_the_default_one_are_no_share(void **state)
+{
+    (void)state;
+    static const char tags[] = "tags:a=1 tags:b=1 tags:c=1 tags:d=1 tags:e=1 tags:f=1";
+    static const struct {
+        const char *name, *here, *head, *there, *new_head, *why;
+    } rows[] = {
+        {"a branch of two", "a=1 b=1 ", "a", "a=1 ", "a", NULL},
+        {"the last branch", "a=1 ", "a", "", NULL, "no branches any more"},
+        {"there were none", "", NULL, "", NULL, NULL},
+        {"the default one", "a=1 b=1 ", "a", "b=1 ", "a", "default branch refs/heads/a would go"},
+        {"the default one, HEAD untold", "a=1 b=1 ", "a", "b=1 ", NULL, "default branch"},
+        {"the default one, HEAD to nothing", "a=1 b=1 ", "a", "b=1 ", "c", "default branch"},
+        {"the default one is renamed", "a=1 b=1 ", "a", "b=1 c=1 ", "c", NULL},
+        {"a default one that was not there", "b=1 c=1 ", "a", "b=1 ", "a", NULL},
+    };
+    fl_auto(fl_arena) a = fl_arena_new();
+    for (size_t i = 0; i < FL_LEN(rows); i++) {
+        struct fl_git_refs here = refs_of(a, fl_arena_fmt(a, "%s%s", rows[i].here, tags));
+        struct fl_git_refs there = refs_of(a, fl_arena_fmt(a, "%s%s", rows[i].there, tags));
+        struct mirror_plan p;
+        here.head = rows[i].head ? fl_arena_fmt(a, "refs/heads/%s", rows[i].head) : NULL;
+        there.head = rows[i].new_head ? fl_arena_fmt(a, "refs/heads/%s", rows[i].new_head) : NULL;
+        mirror_plan_make(a, &here, &there, true, &usual, &nobody, &p);
+        if (rows[i].why ? !p.why_held || !strstr(p.why_held, rows[i].why) : p.why_held != NULL) {
+            fail_msg("%s: held for '%s'", rows[i].name, p.why_held ? p.why_held : "nothing");
+        }
+    }
+}
+
+static void test_mirror_plan__g1_nothing_of_another_repository_is_taken_unasked(void **state)
+{
+    (void)state;
+    fl_auto(fl_arena) a = fl_arena_new();
+    struct fl_git_refs here = refs_of(a, "a=1 b=1 tags:v1=1");
+    struct fl_git_refs there = refs_of(a, "a=2 c=2 tags:v1=1");
+    struct mirror_consent c = {.since = T0, .other = "git.example/old"};
+    struct mirror_plan p;
+    struct fl_ref_move *v = NULL;
+    size_t n = 0;
+    mirror_plan_make(a, &here, &there, true, &usual, &c, &p);
+    p.bring[0].forced = true;
+    mirror_plan_moves(a, &p, &usual, 1000, &c, &v, &n);
+    expect("asked", "moves", moves_text(a, v, n), "+c=2");
+    expect("asked", "held", moves_text(a, p.held, p.n_held), "a=1!2 -b=1");
+    assert_non_null(strstr(p.why_held, "another repository than git.example/old"));
+    c.approved = fl_arena_text(a, p.nonce);
+    mirror_plan_make(a, &here, &there, true, &usual, &c, &p);
+    p.bring[0].forced = true;
+    mirror_plan_moves(a, &p, &usual, 1000, &c, &v, &n);
+    expect("approved", "moves", moves_text(a, v, n), "-b=1 a=1!2 +c=2");
+    assert_true(p.released);
+}
+
 /* Else a remote that was replaced by a larger one would lose the old refs with the second pass. */
 static void test_mirror_plan__g1_held_stays_held_when_refs_have_come(void **state)
 {
@@ -422,6 +509,9 @@ int main(void)
         cmocka_unit_test(test_mirror_plan__g1_removals_beyond_share_or_number_are_held),
         cmocka_unit_test(
             test_mirror_plan__g1_held_removals_let_creations_through_but_not_into_their_place),
+        cmocka_unit_test(test_mirror_plan__g1_removals_of_a_day_count_together),
+        cmocka_unit_test(test_mirror_plan__g1_branches_and_the_default_one_are_no_share),
+        cmocka_unit_test(test_mirror_plan__g1_nothing_of_another_repository_is_taken_unasked),
         cmocka_unit_test(test_mirror_plan__g1_held_stays_held_when_refs_have_come),
         cmocka_unit_test(test_mirror_plan__g1_approval_is_for_one_set_and_one_time),
         cmocka_unit_test(test_mirror_plan__g2_force_push_is_taken_kept_or_blocked),

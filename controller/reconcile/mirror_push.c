@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "reconcile/mirror_priv.h"
 
+#define DELETION_BLOCKED "DeletionBlocked"
 #define PUSH_REJECTIONS_MAX 20
 #define PUSH_HELD_MAX 20
 #define PUSH_REJECTED_AGAIN_MS (INT64_C(60) * 60 * 1000)
@@ -136,10 +137,11 @@ static void push_plan(struct push *u)
     }
     push_guarded(u, anew || x->away, approved, was && was->nonce, &plan);
     if (u->n_held > 0 && anew) {
-        u->why_held = fl_arena_fmt(x->p->arena, "%zu of %zu refs there would go, and it %s",
-                                   push_removals(u), push_will_have(u),
-                                   x->lost ? "has more than the mirror, which has lost refs"
-                                           : "did not follow this mirror before");
+        u->why_held =
+            fl_arena_fmt(x->p->arena, "%zu of %zu refs there would go, and it %s", push_removals(u),
+                         push_will_have(u),
+                         x->lost ? "has more than the mirror, which has lost refs"
+                                 : "did not follow this mirror before, or not by this spec");
     }
     bool agreed = was && was->nonce && fl_text_eq(approved, was->nonce);
     if (u->n_held == 0 && plan.n_remove > 0 && x->st->held && !agreed) {
@@ -172,11 +174,11 @@ static int push_say_held(const struct push *u, struct fl_err *err)
 {
     const struct fl_obj *o = u->x->p->obj;
     if (!u->nonce) {
-        return fl_fail(err, FL_E_INVALID, "DeletionBlocked",
+        return fl_fail(err, FL_E_INVALID, DELETION_BLOCKED,
                        "push target '%s': %s: %zu removals wait until those are released",
                        u->target->name, u->why_held, push_removals(u));
     }
-    return fl_fail(err, FL_E_INVALID, "DeletionBlocked",
+    return fl_fail(err, FL_E_INVALID, DELETION_BLOCKED,
                    "push target '%s': %s: %zu removals wait. To let just this happen: kubectl "
                    "annotate gitmirror -n %.*s %.*s %s=%s --overwrite",
                    u->target->name, u->why_held, push_removals(u), FL_STR_ARG(o->ns),
@@ -408,7 +410,6 @@ static void push_pause(struct push *u, const struct fl_err *err)
         return;
     }
     l->failures += l->failures < 100 ? 1 : 0;
-    l->wrong = *err;
     l->not_before_ms = fl_clock_mono_ms(u->x->p->ctx.clock) + push_pause_ms(l, err);
 }
 
@@ -451,13 +452,21 @@ static void push_wrong(struct mirror_pass *x, const struct fl_err *err)
     x->push_again = x->push_again || again;
 }
 
+static void push_tell(struct push *u, const struct fl_err *err)
+{
+    u->link->wrong = *err;
+    if (err->code != FL_OK) {
+        push_wrong(u->x, err);
+    }
+}
+
 static void push_failed(struct push *u, struct fl_err *err)
 {
     u->st->message = fl_arena_text(u->x->p->arena, err->msg);
     fl_wrap(err, "push target '%s'", u->target->name);
     fl_metric_add(u->x->ms->pushes[MIRROR_FAILED], 1);
     push_pause(u, err);
-    push_wrong(u->x, err);
+    push_tell(u, err);
 }
 
 static void push_done(struct push *u)
@@ -473,16 +482,17 @@ static void push_done(struct push *u)
     }
     if (u->n_held > 0 && !u->x->away) {
         push_say_held(u, &err);
-        push_wrong(u->x, &err);
     } else if (u->st->rejected > 0) {
         fl_fail(&err, FL_E_INVALID, "PushRejected",
                 "push target '%s' did not take %lld refs, the first %s: %s", u->target->name,
                 (long long)u->st->rejected, first ? first->ref : "", first ? first->message : "");
-        push_wrong(u->x, &err);
+    } else if (u->st->held && fl_text_eq(u->link->wrong.reason, DELETION_BLOCKED)) {
+        err = u->link->wrong; /* the source is away: what waited does so still */
     }
+    push_tell(u, &err);
 }
 
-/* While the source is away it is asked again and again: not so a target that has all. */
+/* While the source is away it is asked again and again: not so a target that answered. */
 static bool push_is_enough(const struct push *u)
 {
     const struct fl_pass *p = u->x->p;
@@ -496,11 +506,9 @@ static void push_target(struct mirror_pass *x, const struct fl_mirror_push *t,
     struct push u = {.x = x, .target = t, .st = st};
     struct fl_err err = FL_ERR_INIT;
     int r = mirror_link(x, t, &u.link, &err);
-    if (r == 0 && push_is_waiting(&u)) {
-        push_wrong(x, &u.link->wrong);
-        return;
-    }
-    if (r == 0 && push_is_enough(&u)) {
+    if (r == 0 && (push_is_waiting(&u) || push_is_enough(&u))) {
+        const struct fl_err before = u.link->wrong;
+        push_tell(&u, &before);
         return;
     }
     r = r == 0 ? push_one(&u, &err) : r;
@@ -560,7 +568,7 @@ static void push_each(struct mirror_pass *x)
         v[i] = before ? *before : (struct fl_mirror_pushed){0};
         v[i].name = targets[i].name;
         v[i].url = targets[i].url;
-        if (x->lost) {
+        if (x->lost || x->p->changed) { /* another spec may mean more of what is there */
             v[i].follows_since = NULL;
         }
         if (!fl_ctx_canceled(&x->p->ctx)) {

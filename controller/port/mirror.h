@@ -77,7 +77,7 @@ struct fl_push_ref {
 enum fl_push_divergence { FL_PUSH_OVERWRITE, FL_PUSH_KEEP_DIVERGENT, FL_PUSH_FAST_FORWARD_ONLY };
 struct fl_push_want {
     const struct fl_git_refs
-        *have; /* the target's refs, of list_target: leases are taken against them */
+        *have;       /* the target's refs, of list_target: leases are taken against them */
     const char *url; /* from list_target: where the target answered */
     const struct fl_ref_move
         *v; /* what shall change at the target; old: the target's, new: the repository's */
@@ -113,7 +113,7 @@ struct fl_mirror_ops {
 struct fl_repo_conf {
     const char *path; /* absolute, of the bare repository; its parent is made (0755) */
     bool sha256;      /* object format when it is made */
-    bool existing;    /* none is made (NOT_FOUND "RepositoryNotFound"), and the format is what it is */
+    bool existing; /* none is made (NOT_FOUND "RepositoryNotFound"), and the format is what it is */
     struct fl_clock *clock;
 };
 struct fl_repo_upkeep {
@@ -130,6 +130,8 @@ struct fl_repo_ops {
     int (*open)(const struct fl_repo_conf *conf, const struct fl_ctx *ctx, struct fl_repo **ret,
                 struct fl_err *err);
     void (*close)(struct fl_repo *repo); /* NULL is fine */
+    /* Whether a repository of ours lies there; one look, nothing is opened. */
+    bool (*is_there)(const char *path);
     /* All refs but refs/fairlead/, and HEAD; in process. BAD_DATA names the file. */
     int (*refs)(struct fl_repo *repo, struct fl_arena *a, struct fl_git_refs *ret,
                 struct fl_err *err);

@@ -143,7 +143,7 @@ static bool mirror_holds(const struct mirror_pass *x)
     return mirror_applies(x) && m->digest && m->generation == x->p->obj->generation &&
            fl_text_eq(m->approved, x->p->approved) && mirror_now_s(x) < m->expires_s &&
            x->p->wake.cause != FL_WAKE_REQUEST && !mirror_lfs_owed(x) &&
-           fl_text_eq(m->told, mirror_told(x));
+           fl_text_eq(m->told, mirror_told(x)) && x->ms->adapter->repo->is_there(x->st->path);
 }
 
 static int mirror_poll(struct mirror_pass *x, struct fl_err *err)

@@ -852,6 +852,17 @@ static void test_mirror__orphaned_repository_is_seen_by_other_modes(void **state
     expect_refs(DISK, MIRRORED);
 }
 
+/* Somebody has removed the folder while the remote stood still. */
+static void test_mirror__lost_repository_is_made_anew(void **state)
+{
+    struct loop *l = *state;
+    mirrored(l, "");
+    fl_fake_git_lose(w.git, DISK);
+    interval(l);
+    expect_refs(DISK, MIRRORED);
+    loop_wait_ready(l, M, "3 refs");
+}
+
 static void test_mirror__deleted_repository_goes_or_says_why_not(void **state)
 {
     struct loop *l = *state;
@@ -921,6 +932,7 @@ int main(void)
         mirror_test(test_mirror__upkeep_follows_a_fetch_and_fails_nothing),
         mirror_test(test_mirror__orphaned_repository_stays_and_is_taken_up_again),
         mirror_test(test_mirror__orphaned_repository_is_seen_by_other_modes),
+        mirror_test(test_mirror__lost_repository_is_made_anew),
         mirror_test(test_mirror__deleted_repository_goes_or_says_why_not),
         mirror_test(test_mirror__r9_deletion_cuts_off_a_fetch),
     };

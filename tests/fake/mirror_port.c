@@ -212,6 +212,14 @@ void fl_fake_git_clear(struct fl_fake_git *w, const char *url)
     place_clear(place_at(w, url));
 }
 
+void fl_fake_git_lose(struct fl_fake_git *w, const char *path)
+{
+    fl_lock_scope(&w->lock);
+    struct place *p = place_at(w, path);
+    place_clear(p);
+    p->made = false;
+}
+
 char *fl_fake_git_text(struct fl_fake_git *w, const char *place)
 {
     fl_auto_val(fl_buf) b = FL_BUF_INIT(FL_BUF_ANY);
@@ -615,6 +623,12 @@ static int repo_open(const struct fl_repo_conf *conf, const struct fl_ctx *ctx,
     return 0;
 }
 
+static bool repo_is_there(const char *path)
+{
+    fl_lock_scope(&world->lock);
+    return place_at(world, path)->made;
+}
+
 static void repo_close(struct fl_repo *repo)
 {
     if (!repo) {
@@ -781,6 +795,7 @@ static const struct fl_mirror_ops mirror_ops = {
 static const struct fl_repo_ops repo_ops = {
     .open = repo_open,
     .close = repo_close,
+    .is_there = repo_is_there,
     .refs = repo_refs,
     .kept = repo_kept,
     .forced = repo_forced,

@@ -53,6 +53,7 @@ void fl_fake_git_setup(struct fl_fake_git *w, const char *url, const struct fl_f
 void fl_fake_git_set(struct fl_fake_git *w, const char *place, const char *ref, const char *commit);
 void fl_fake_git_head(struct fl_fake_git *w, const char *url, const char *ref);
 void fl_fake_git_clear(struct fl_fake_git *w, const char *url); /* all refs go */
+void fl_fake_git_lose(struct fl_fake_git *w, const char *path); /* somebody removes the folder */
 /* The world's refs beneath refs/, sorted: "HEAD:heads/main heads/main=a.b tags/v1=a". */
 char *fl_fake_git_text(struct fl_fake_git *w, const char *place);
 bool fl_fake_git_exists(struct fl_fake_git *w, const char *path); /* a repository that was made */

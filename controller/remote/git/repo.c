@@ -145,6 +145,13 @@ static int look(const char *path, bool *ret_there, struct fl_err *err)
     return 0;
 }
 
+static bool is_ours(const char *path)
+{
+    fl_auto_text lock = fl_asprintf("%s/" REPO_LOCK, path);
+    struct stat st;
+    return lstat(lock, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 static int lock_take(const char *path, int *ret, struct fl_err *err)
 {
     fl_auto_text lock = fl_asprintf("%s/" REPO_LOCK, path);
@@ -382,6 +389,7 @@ static int move_or_tell(struct fl_repo *repo, const struct fl_ctx *ctx, const st
 const struct fl_repo_ops git_repo_ops = {
     .open = open_or_tell,
     .close = repo_close,
+    .is_there = is_ours,
     .refs = repo_refs,
     .kept = repo_kept,
     .forced = repo_forced,

@@ -342,6 +342,25 @@ static void test_push__what_the_disk_has_is_pushed_while_the_source_is_away(void
     }
 }
 
+/* What is not fetched again is no reason to wait for a target that comes back. */
+static void test_push__target_is_reached_while_the_sources_refs_are_refused(void **state)
+{
+    struct loop *l = *state;
+    mirrored(l, "");
+    set("heads/main", "a.b");
+    fail_call(FL_FAKE_GIT_FETCH, -1, FL_E_BAD_DATA, "FsckFailed");
+    fail_at(TO, FL_FAKE_GIT_LIST_TARGET, 1, FL_E_UNAVAILABLE, -1);
+    loop_patch(l, M, "{'spec':{'push':[" PUSH_TO "]}}");
+    wait_condition(l, "FetchFailed", "FsckFailed");
+    loop_settle(l);
+    expect_refs(TO, "");
+    size_t fetches = fl_fake_git_count(w.git, URL, FL_FAKE_GIT_FETCH);
+    interval(l);
+    expect_refs(TO, TARGET);
+    assert_int_equal(fl_fake_git_count(w.git, URL, FL_FAKE_GIT_FETCH), fetches);
+    wait_condition(l, "PushFailed", NULL);
+}
+
 /* Nor is a mirror made that was never fetched, or is lost. */
 static void test_push__there_is_nothing_to_push_before_the_first_fetch(void **state)
 {
@@ -498,6 +517,7 @@ int main(void)
         push_test(test_push__nothing_is_removed_while_the_mirror_holds_something),
         push_test(test_push__held_ref_keeps_its_place),
         push_test(test_push__what_the_disk_has_is_pushed_while_the_source_is_away),
+        push_test(test_push__target_is_reached_while_the_sources_refs_are_refused),
         push_test(test_push__there_is_nothing_to_push_before_the_first_fetch),
         push_test(test_push__nothing_is_removed_while_the_source_is_away),
         push_test(test_push__targets_are_left_alone_while_the_source_is_tried),

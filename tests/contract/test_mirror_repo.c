@@ -373,17 +373,18 @@ static void test_mirror__what_a_crash_left_is_removed(void **state)
     box_close(b);
     SH(b,
        "cd %s; touch refs/heads/main.lock refs/heads/a/b.lock packed-refs.lock HEAD.lock "
-       "config.lock shallow.lock; echo x > packed-refs.new; mkdir -p objects/12 "
+       "config.lock shallow.lock fairlead.size.lock; echo x > packed-refs.new; mkdir -p objects/12 "
        "objects/tmp_objdir-x/34; "
        "touch objects/12/tmp_obj_abc objects/pack/tmp_pack_x objects/pack/tmp_idx_y "
        "objects/pack/.tmp-1-pack-2.pack objects/tmp_objdir-x/34/5; "
        "echo 'fetch-pack 12 on host' > objects/pack/pack-1.keep; echo mine > "
        "objects/pack/pack-2.keep; "
-       "mkdir -p fairlead-incoming/refs fairlead-push/refs; : > refs/heads/lost",
+       "mkdir -p fairlead-incoming/refs fairlead-push/refs; : > refs/heads/lost; "
+       "head -c 41 /dev/zero > refs/heads/zeros; echo x > refs/heads/.nfs0001",
        b->mirror);
     SH(b, "git update-ref refs/heads/main $(c 3 $(git rev-parse main)); git update-ref -d "
           "refs/heads/a/b; "
-          "git update-ref refs/heads/lost $(c 4)");
+          "git update-ref refs/heads/lost $(c 4); git update-ref refs/heads/zeros $(c 5)");
     box_sync(b);
     fl_auto_text left =
         box_sh(b,
@@ -391,6 +392,24 @@ static void test_mirror__what_a_crash_left_is_removed(void **state)
                "'fairlead-*' -o -name '*.new' | sort",
                b->mirror);
     assert_string_equal(left, "./fairlead.lock\n./objects/pack/pack-2.keep");
+    box_free(b);
+}
+
+static void test_mirror__damaged_ref_is_told_with_its_place(void **state)
+{
+    struct gitbox *b = box_new(NULL);
+    (void)state;
+
+    SH(b, "git update-ref refs/heads/main $(c 1)");
+    box_sync(b);
+    SH(b, "echo nonsense > %s/refs/heads/main", b->mirror);
+    fl_auto(fl_arena) a = fl_arena_new();
+    struct fl_git_refs refs = {0};
+    struct fl_err err = FL_ERR_INIT;
+    assert_int_equal(fl_adapter_git.repo->refs(b->repo, a, &refs, &err), FL_E_BAD_DATA);
+    assert_string_equal(err.reason, "RefsCorrupt");
+    assert_non_null(strstr(err.msg, b->mirror));
+    assert_non_null(strstr(err.msg, "refs/heads/main: holds no object id: remove that file"));
     box_free(b);
 }
 
@@ -895,6 +914,7 @@ int main(void)
         cmocka_unit_test(test_mirror__a_fetch_moves_no_ref),
         cmocka_unit_test(test_mirror__a_cancel_ends_a_fetch),
         cmocka_unit_test(test_mirror__what_a_crash_left_is_removed),
+        cmocka_unit_test(test_mirror__damaged_ref_is_told_with_its_place),
         cmocka_unit_test(test_mirror__a_kill_in_the_middle_of_a_fetch_is_repaired),
         cmocka_unit_test(test_mirror__orphans_of_a_crash_keep_the_lock),
         cmocka_unit_test(test_mirror__kills_at_any_moment_are_repaired),

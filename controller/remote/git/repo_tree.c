@@ -226,9 +226,10 @@ static int sweep_object(void *arg, const struct repo_entry *e, struct fl_err *er
 
 int repo_sweep(const struct fl_repo *repo, struct fl_err *err)
 {
-    static const char *const files[] = {
-        "HEAD.lock",       "packed-refs.lock", "packed-refs.new", "config.lock", "shallow.lock",
-        "FETCH_HEAD.lock", "gc.pid.lock",      "gc.pid",          "index.lock",  REPO_SIZE ".lock"};
+    static const char *const files[] = {"HEAD.lock",         "packed-refs.lock", "packed-refs.new",
+                                        "config.lock",       "shallow.lock",     "FETCH_HEAD.lock",
+                                        "gc.pid.lock",       "gc.pid",           "index.lock",
+                                        "fairlead.size.lock"};
     fl_auto_text refs = fl_asprintf("%s/refs", repo->path);
     fl_auto_text objects = fl_asprintf("%s/objects", repo->path);
     fl_auto_text incoming = fl_asprintf("%s/" REPO_INCOMING, repo->path);

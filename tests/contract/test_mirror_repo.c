@@ -406,7 +406,7 @@ static void test_mirror__damaged_ref_is_told_with_its_place(void **state)
     fl_auto(fl_arena) a = fl_arena_new();
     struct fl_git_refs refs = {0};
     struct fl_err err = FL_ERR_INIT;
-    assert_int_equal(fl_adapter_git.repo->refs(b->repo, a, &refs, &err), FL_E_BAD_DATA);
+    assert_int_equal(OPS->refs(b->repo, a, &refs, &err), FL_E_BAD_DATA);
     assert_string_equal(err.reason, "RefsCorrupt");
     assert_non_null(strstr(err.msg, b->mirror));
     assert_non_null(strstr(err.msg, "refs/heads/main: holds no object id: remove that file"));

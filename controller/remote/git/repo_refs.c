@@ -139,6 +139,8 @@ struct loose {
     size_t n;
 };
 
+/* *ret is empty for a file of zeros, which is what a power cut leaves of a ref that was renamed into
+ * its place before its content was on disk: it goes, and is a ref that is not there. */
 static int loose_oid(const struct repo_entry *e, size_t oid_len, char *ret, struct fl_err *err)
 {
     char text[LOOSE_MAX];
@@ -151,6 +153,12 @@ static int loose_oid(const struct repo_entry *e, size_t oid_len, char *ret, stru
     ssize_t n = read(fd, text, sizeof(text));
     (void)close(fd);
     struct fl_str s = {text, n > 0 ? (size_t)n : 0};
+    if (s.n > 0 && s.p[0] == '\0') {
+        ret[0] = '\0';
+        return unlinkat(e->dir, e->name, 0) == 0 || errno == ENOENT
+                   ? 0
+                   : repo_fail(errno, "remove", file, err);
+    }
     if (s.n > 0 && s.p[s.n - 1] == '\n') {
         s.n--;
     }
@@ -168,7 +176,8 @@ static int loose_entry(void *arg, const struct repo_entry *e, struct fl_err *err
     struct loose *l = arg;
     char oid[FL_GIT_OID_TEXT];
 
-    if (S_ISDIR(e->st->st_mode) || fl_str_ends(fl_str_of(e->name), ".lock")) {
+    /* No part of a ref's name begins with a dot; file systems name what they need so (.nfs...). */
+    if (S_ISDIR(e->st->st_mode) || fl_str_ends(fl_str_of(e->name), ".lock") || e->name[0] == '.') {
         return 0;
     }
     const char *name = fl_arena_fmt(l->arena, "refs/%s", e->path);
@@ -176,7 +185,7 @@ static int loose_entry(void *arg, const struct repo_entry *e, struct fl_err *err
         return corrupt(err, name, "is no ref");
     }
     int rc = loose_oid(e, l->oid_len, oid, err);
-    if (rc) {
+    if (rc || oid[0] == '\0') {
         return rc;
     }
     l->v = fl_arena_grow(l->arena, l->v, l->n, sizeof(*l->v));
@@ -257,6 +266,12 @@ int repo_refs_read(const char *path, bool sha256, struct fl_arena *a, struct fl_
     }
     if (!rc) {
         *ret = all;
+    }
+    if (rc && err && fl_text_eq(err->reason, "RefsCorrupt")) {
+        struct fl_err what = *err;
+        return fl_fail(err, rc, what.reason,
+                       "in %s, %s: remove that file; what is missing then is brought again", path,
+                       what.msg);
     }
     return rc;
 }

@@ -8,12 +8,16 @@
 #include "base/mem.h"
 #include "reconcile/mirror_priv.h"
 
-#define MIRROR_WORKERS 8
+/* Fetches may take long: some workers are left for those who only ask. */
+#define MIRROR_WORKERS 12
+#define MIRROR_FETCHES 8
+#define MIRROR_SLOT_MS 1000  /* until a fetch that found no place looks again */
 #define MIRROR_MOVED_MS 2000 /* RemoteMoved: list again */
 #define MIRROR_MOVED_MAX 5
 #define MIRROR_BUSY_MS 5000
 #define MIRROR_BUSY_MAX 60
 #define MIRROR_PLAN_MAX 200
+#define MIRROR_NO_SLOT "FetchesUnderWay"
 
 static const char *const mirror_protocols[] = {"v2", "v0", "dumb", "ssh"};
 
@@ -224,6 +228,20 @@ static void mirror_say_fetching(struct mirror_pass *x)
     (void)fl_pass_publish(x->p, &ignored);
 }
 
+static bool mirror_slot_take(struct fl_mirrors *ms)
+{
+    fl_lock_scope(&ms->lock);
+    bool free = ms->fetching < MIRROR_FETCHES;
+    ms->fetching += free ? 1 : 0;
+    return free;
+}
+
+static void mirror_slot_give(struct fl_mirrors *ms)
+{
+    fl_lock_scope(&ms->lock);
+    ms->fetching--;
+}
+
 static int mirror_fetch(struct mirror_pass *x, const struct mirror_plan *plan, struct fl_err *err)
 {
     if (plan->n_bring == 0) {
@@ -232,6 +250,10 @@ static int mirror_fetch(struct mirror_pass *x, const struct mirror_plan *plan, s
     int r = mirror_fits(x, err);
     if (r < 0) {
         return r;
+    }
+    if (!mirror_slot_take(x->ms)) {
+        return fl_fail(err, FL_E_CONFLICT, MIRROR_NO_SLOT, "%d fetches are under way",
+                       MIRROR_FETCHES);
     }
     mirror_say_fetching(x);
     const struct fl_fetch_want want = {
@@ -246,6 +268,7 @@ static int mirror_fetch(struct mirror_pass *x, const struct mirror_plan *plan, s
     struct fl_ctx ctx = mirror_long(x);
     int64_t from = fl_clock_mono_ms(ctx.clock);
     r = x->ms->adapter->mirror->fetch(x->remote, &ctx, x->repo, &want, &stats, err);
+    mirror_slot_give(x->ms);
     fl_metric_observe_ms(x->ms->fetch_seconds, fl_clock_mono_ms(ctx.clock) - from);
     fl_metric_add(x->ms->fetches[r == 0 ? MIRROR_CHANGED : MIRROR_FAILED], 1);
     x->fetched = r == 0;
@@ -497,6 +520,9 @@ static struct fl_result mirror_fetch_failed(struct mirror_pass *x, struct fl_err
     bool moved = err->code == FL_E_CONFLICT;
     if (err->code == FL_E_CANCELED) {
         return fl_failed(err);
+    }
+    if (fl_text_eq(err->reason, MIRROR_NO_SLOT)) {
+        return mirror_soon(x, MIRROR_SLOT_MS);
     }
     if (moved && m->moved++ < MIRROR_MOVED_MAX) {
         return mirror_soon(x, MIRROR_MOVED_MS);

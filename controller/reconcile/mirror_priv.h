@@ -56,7 +56,8 @@ struct fl_mirrors {
     const struct fl_adapter *adapter; /* NULL: none offers mirrors */
     struct fl_metric *polls[MIRROR_OUTCOMES], *fetches[MIRROR_OUTCOMES], *pushes[MIRROR_OUTCOMES];
     struct fl_metric *fetch_seconds;
-    struct fl_lock lock;  /* guards what follows */
+    struct fl_lock lock; /* guards what follows */
+    int fetching;
     struct fl_map *memos; /* "ns/name" -> struct mirror_memo; not there while a pass has it */
 };
 

@@ -722,6 +722,41 @@ static void test_mirror__remote_that_moves_meanwhile_is_listed_again(void **stat
     loop_wait_ready(l, M, "3 refs");
 }
 
+static bool eight_hold(struct loop *l, const void *arg, struct fl_buf *why)
+{
+    (void)l;
+    (void)arg;
+    fl_buf_fmt(why, "%zu fetches wait", fl_fake_git_held(w.git));
+    return fl_fake_git_held(w.git) == 8;
+}
+
+/* Of twelve workers eight may fetch: who only asks is not kept waiting. */
+static void test_mirror__slow_fetches_leave_workers_for_the_others(void **state)
+{
+    enum { SLOW = 11 };
+    struct loop *l = *state;
+    mirrored(l, "");
+    fl_fake_git_hold(w.git, FL_FAKE_GIT_FETCH);
+    for (int i = 0; i < SLOW; i++) {
+        fl_auto_text name = fl_asprintf("slow%d", i);
+        fl_auto_text url = fl_asprintf("https://slow.example/%d.git", i);
+        fl_auto_text spec = fl_asprintf("{'url':'%s'}", url);
+        fl_fake_git_set(w.git, url, "heads/main", "a");
+        loop_make(l, GM, "GitMirror", name, spec);
+    }
+    loop_wait(l, "eight fetches", eight_hold, NULL);
+    size_t lists = fl_fake_git_count(w.git, URL, FL_FAKE_GIT_LIST);
+    loop_request(l, M, "r1");
+    wait_count(l, URL, FL_FAKE_GIT_LIST, lists + 1);
+    assert_int_equal(fl_fake_git_held(w.git), 8);
+    fl_fake_git_release(w.git);
+    l->skip = true;
+    for (int i = 0; i < SLOW; i++) {
+        fl_auto_text path = fl_asprintf(GM "/slow%d", i);
+        loop_wait_ready(l, path, "1 refs");
+    }
+}
+
 static void test_mirror__busy_repository_is_tried_again_without_alarm(void **state)
 {
     struct loop *l = *state;
@@ -926,6 +961,7 @@ int main(void)
         mirror_test(test_mirror__outcomes_of_the_poll_and_their_conditions),
         mirror_test(test_mirror__failures_of_the_fetch_keep_the_refs_and_recover),
         mirror_test(test_mirror__remote_that_moves_meanwhile_is_listed_again),
+        mirror_test(test_mirror__slow_fetches_leave_workers_for_the_others),
         mirror_test(test_mirror__busy_repository_is_tried_again_without_alarm),
         mirror_test(test_mirror__crash_after_the_refs_moved_is_found_by_the_next_process),
         mirror_test(test_mirror__lfs_is_detected_fetched_or_ignored),

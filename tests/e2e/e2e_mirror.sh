@@ -119,9 +119,9 @@ k patch gm auth --type=merge -p '{"spec":{"secretRef":{"name":"login"}}}' >/dev/
 gm_wait auth PollFailed AuthenticationFailed
 check_has "no password: words" "$(gm_cond auth Ready message)" "asks for a login (HTTP 401)"
 secret login ca.crt="$(cat "$T/ca.crt")" username=robot password="$password-wrong"
-says_user() { [[ "$(gm_cond auth Ready message)" == *"user robot"* ]]; }
+says_user() { [[ "$(gm_cond auth Ready message)" == *"refused the username"* ]]; }
 fl_wait 60 "the wrong password to be told" says_user
-check_has "a wrong password: words" "$(gm_cond auth Ready message)" "refused the credentials of user robot (HTTP 401)"
+check_has "a wrong password: words" "$(gm_cond auth Ready message)" "refused the username and password (HTTP 401)"
 check_eq "a wrong password is a stall" "$(gm_cond auth Stalled status)" True
 secret login ca.crt="$(cat "$T/ca.crt")" username=robot password="$password"
 gm_ready auth

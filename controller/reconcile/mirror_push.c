@@ -115,7 +115,9 @@ static void push_guarded(struct push *u, bool all, const char *approved, bool st
     if (all) {
         guard.max_deletes = 0;
     }
-    mirror_plan_make(x->p->arena, &u->have.refs, &u->want, true, &guard, &consent, ret);
+    struct fl_git_refs want = u->want;
+    want.head = x->mine.head;
+    mirror_plan_make(x->p->arena, &u->have.refs, &want, true, &guard, &consent, ret);
     push_split(u, ret);
     u->why_held = ret->why_held;
     u->nonce = ret->n_held > 0 ? fl_arena_text(x->p->arena, ret->nonce) : NULL;
@@ -314,10 +316,15 @@ static void push_took_all(struct push *u)
     push_remember(u, NULL);
 }
 
-/* Nothing of its own is left there: from now on the guard's numbers hold. */
+/* Nothing of its own is left there: from now on the guard's numbers hold. After a push u->v is what
+ * the target did not take. */
 static void push_follows(struct push *u)
 {
-    if (!u->st->follows_since && u->n_held == 0 && !u->x->away) {
+    bool left = u->n_held > 0;
+    for (size_t i = 0; i < u->n && u->st->rejected > 0; i++) {
+        left = left || !u->v[i].new;
+    }
+    if (!u->st->follows_since && !left && !u->x->away) {
         u->st->follows_since = fl_pass_now(u->x->p);
     }
 }
@@ -338,6 +345,7 @@ static int push_act(struct push *u, struct fl_err *err)
     if (u->want.n == 0) {
         return push_nothing(u, err);
     }
+    struct fl_mirror_held *was = u->st->held;
     if (!u->x->away) {
         push_write_held(u);
     }
@@ -346,6 +354,7 @@ static int push_act(struct push *u, struct fl_err *err)
     }
     int r = u->n > 0 ? push_do(u, err) : 0;
     if (r < 0) {
+        u->st->held = was; /* who has approved need not do so again */
         return r;
     }
     if (u->n > 0) {

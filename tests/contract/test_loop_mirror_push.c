@@ -206,6 +206,35 @@ static void test_push__approval_is_for_one_target_and_one_set(void **state)
     expect_refs(TOO, "heads/main=a");
 }
 
+/* Until all of it has happened: a push that fails asks for nothing anew, and what the target did
+ * not let go of is not taken for the mirror's. */
+static void test_push__approval_holds_until_it_was_followed(void **state)
+{
+    struct loop *l = *state;
+    fl_fake_git_set(w.git, TO, "heads/own", "x");
+    set("heads/main", "a");
+    mirror(l, ",'push':[" PUSH_TO "]");
+    wait_held(l, "1 of 2 refs there would go", NULL);
+    fail_at(TO, FL_FAKE_GIT_PUSH, 1, FL_E_UNAVAILABLE, -1);
+    approve(l, 0);
+    wait_condition(l, "PushFailed", "ConnectFailed");
+    loop_settle(l);
+    expect_refs(TO, "heads/main=a heads/own=x");
+    fl_fake_git_setup(w.git, TO, &(struct fl_fake_git_conf){.reject = "refs/heads/own"});
+    next_pass(l);
+    wait_condition(l, "PushFailed", "PushRejected");
+    loop_settle(l);
+    item_is(l, "push", 0, "followsSince", NULL);
+    fl_fake_git_set(w.git, TO, "heads/own", "x.y"); /* somebody works there */
+    fl_fake_git_setup(w.git, TO, &(struct fl_fake_git_conf){0});
+    next_pass(l);
+    wait_held(l, "1 of 2 refs there would go", NULL);
+    expect_refs(TO, "heads/main=a heads/own=x.y");
+    approve(l, 0);
+    ready(l, "1 targets");
+    expect_refs(TO, "heads/main=a");
+}
+
 static void test_push__another_url_is_another_target(void **state)
 {
     struct loop *l = *state;
@@ -395,13 +424,12 @@ static void test_push__nothing_is_removed_while_the_source_is_away(void **state)
     wait_condition(l, "PushFailed", "DeletionBlocked");
     struct snapshot was = look(l);
     approve(l, 0); /* heard when the source is back */
-    loop_settle(l);
-    next_pass(l);
+    loop_run(l, M, "r3");
     assert_int_equal(look(l).events, was.events);
     wait_condition(l, "PushFailed", "DeletionBlocked");
     expect_refs(TO, "heads/main=a heads/next=a.n heads/stray=x tags/v1=a");
     fl_fake_git_heal(w.git);
-    loop_run(l, M, "r3");
+    loop_run(l, M, "r4");
     ready(l, "1 targets");
     expect_refs(TO, TARGET);
 }
@@ -511,6 +539,7 @@ int main(void)
         push_test(test_push__target_with_much_of_its_own_keeps_it),
         push_test(test_push__removals_beyond_the_guard_wait_at_each_target),
         push_test(test_push__approval_is_for_one_target_and_one_set),
+        push_test(test_push__approval_holds_until_it_was_followed),
         push_test(test_push__another_url_is_another_target),
         push_test(test_push__wider_patterns_remove_nothing_unasked),
         push_test(test_push__targets_keep_what_a_lost_mirror_held),

@@ -482,6 +482,7 @@ static void test_mirror__push_target_has_a_provider_of_its_own(void **state)
     assert_string_equal(conf, "hosts= provider=github run=/run secret=2");
     loop_patch(l, M,
                "{'spec':{'provider':'github','secretRef':{'name':'s'},'push':[" PUSH_TO "]}}");
+    loop_wait_field(l, M, "status.observedGeneration", "2");
     loop_settle(l);
     fl_auto_text other = fl_fake_git_last_conf(w.git);
     assert_string_equal(other, "hosts= provider=generic run=/run secret=0");

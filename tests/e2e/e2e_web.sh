@@ -3,6 +3,7 @@
 # The listener of --web-listen as people and scripts use it: state, live events, sync, webhooks' doors, and the page in a real
 # browser, in light and dark, on a telephone and on a desk. The screenshots are kept in build/screenshots.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/git.sh"
 fl_install chromium fonts-dejavu-core
 
 web_port() { sed -n 's/.*page and webhooks are served.*port=\([0-9]*\).*/\1/p' "$T/fairlead.log" | tail -n 1; }
@@ -17,6 +18,7 @@ body() { sed '$d' <<<"$1"; }
 # with token: the header is in a file, in no argv
 as_admin() { get "$@" -H "@$T/header"; }
 
+git_http_start
 registry=$(fl_free_port)
 fl_registry "$T" registry "$registry"
 start_fairlead --web-listen 127.0.0.1:0
@@ -34,6 +36,18 @@ metadata: {name: away}
 spec: {url: "http://127.0.0.1:1"}
 E2
 k wait --for=condition=Ready registry/here --timeout=60s >/dev/null
+for repo in app site; do
+    git_new $repo
+    git_commit $repo main one
+    git_commit $repo topic two
+    gm $repo "$http/plain/$repo.git"
+    gm_ready $repo
+done
+gm login "$http/html/app.git"
+gm_wait login PollFailed NotGit
+git_delete site main topic
+gm_ask site
+check_eq "a mirror whose remote was emptied is held" "$(gm_cond site Ready reason)" DeletionBlocked
 
 # --- who may
 check_eq "state without a token" "$(code "$(get GET /state)")" 401
@@ -107,6 +121,8 @@ page() { browse --dump-dom >"$T/page.html" && grep -q 'data-key="registries/defa
 fl_wait 120 "the page in a browser" page
 check_has "the page shows what is Ready" "$(cat "$T/page.html")" '<span class="badge True">Ready</span>'
 check_has "the page shows what is not, and why" "$(cat "$T/page.html")" 'class="badge False"'
+check_has "the page has the command that releases what is held" "$(cat "$T/page.html")" \
+    "kubectl annotate gitmirror -n default site fairlead.dev/approve="
 check_has "the page is live" "$(cat "$T/page.html")" '<span id="live-text">live</span>'
 check_has "kinds of which there is nothing take one line" "$(cat "$T/page.html")" "None yet: "
 check "a read-only page has no buttons to sync" bash -c "! grep -q 'aria-label=\"Sync' '$T/page.html'"

@@ -9,8 +9,12 @@
 static const char *const fuzz_include[] = {"refs/heads/**", "refs/tags/*", "refs/x/{a,b}"};
 static const char *const fuzz_exclude[] = {"refs/heads/no/**"};
 static const struct fl_ref_filter fuzz_filters[] = {
-    {fuzz_include, 1, NULL, 0, 1000},
-    {fuzz_include, 3, fuzz_exclude, 1, 3},
+    {.include = fuzz_include, .n_include = 1, .max_refs = 1000},
+    {.include = fuzz_include,
+     .n_include = 3,
+     .exclude = fuzz_exclude,
+     .n_exclude = 1,
+     .max_refs = 3},
 };
 
 static inline void fuzz_check(const struct fl_git_refs *r, const struct fl_ref_filter *f)

@@ -580,7 +580,8 @@ static void push_each(struct mirror_pass *x)
         if (x->lost || x->p->changed) { /* another spec may mean more of what is there */
             v[i].follows_since = NULL;
         }
-        if (!fl_ctx_canceled(&x->p->ctx)) {
+        bool wanted = fl_pass_spec_now(x->p) == x->p->spec; /* each push may take long */
+        if (wanted && !fl_ctx_canceled(&x->p->ctx)) {
             push_target(x, &targets[i], &v[i]);
         }
     }

@@ -332,18 +332,19 @@ static void test_mirror__g1_same_refs_elsewhere_are_not_asked_for(void **state)
 static void test_mirror__g1_spec_changed_during_a_fetch_is_heard_before_refs_move(void **state)
 {
     struct loop *l = *state;
-    mirrored(l, "");
+    mirrored(l, ",'push':[{'name':'to','url':'" TO "'}]");
     set("heads/main", "a.b");
     set("heads/next", NULL);
     fl_fake_git_hold(w.git, FL_FAKE_GIT_FETCH);
     loop_request(l, M, "r1");
     loop_wait(l, "the fetch is held", git_holds, NULL);
     loop_patch(l, M, "{'spec':{'suspend':true}}");
-    loop_make(l, GM, "GitMirror", "n", "{'url':'" TO "','suspend':true}");
+    loop_make(l, GM, "GitMirror", "n", "{'url':'" TOO "','suspend':true}");
     loop_wait_field(l, GM "/n", "status.observedGeneration", "1"); /* so the patch is seen too */
     fl_fake_git_release(w.git);
     loop_wait_field(l, M, "status.observedGeneration", "2");
     expect_refs(DISK, MIRRORED);
+    expect_refs(TO, "heads/main=a heads/next=a.n tags/v1=a");
     loop_patch(l, M, "{'spec':{'suspend':false,'prune':false}}");
     loop_wait_ready(l, M, "are mirrored");
     loop_settle(l);

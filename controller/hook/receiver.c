@@ -94,6 +94,17 @@ static void route_path(const struct fl_hook_route *conf, struct fl_str key, char
     memcpy(ret, b.data, b.len + 1);
 }
 
+/* Hosts do not care how a path is capitalised and deliver it as it was created: a mirror that is
+ * woken for nothing asks its remote once, one that is not woken is late. */
+static char *place_folded(struct fl_str place)
+{
+    char *ret = fl_strndup(place.p ? place.p : "", place.n);
+    for (char *c = ret; *c; c++) {
+        *c = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
+    }
+    return ret;
+}
+
 static void place_join(struct fl_hooks *h, struct route *r)
 {
     if (!r->place[0]) {
@@ -149,7 +160,7 @@ static void hooks_put(struct fl_hooks *h, const struct fl_hook_route *conf,
     if (conf->secret && conf->secret->n > 0) {
         fl_secret_set(&r->secret, (struct fl_str){conf->secret->p, conf->secret->n});
     }
-    r->place = fl_strndup(conf->place.p ? conf->place.p : "", conf->place.n);
+    r->place = place_folded(conf->place);
     route_path(conf, fl_buf_slice(&key), r->path);
     memcpy(ret_path, r->path, sizeof(r->path));
     struct route *old;
@@ -270,9 +281,10 @@ static size_t hooks_wake_place(struct fl_hooks *h, struct fl_arena *a, const cha
 {
     struct route **v = NULL;
     size_t n = 0;
+    fl_auto_text folded = place_folded(fl_str_of(place));
     {
         fl_lock_scope(&h->lock);
-        const struct route_set *s = fl_map_get(h->by_place, fl_str_of(place));
+        const struct route_set *s = fl_map_get(h->by_place, fl_str_of(folded));
         n = s ? s->n : 0;
         v = fl_arena_array(a, n + 1, sizeof(struct route *));
         for (size_t i = 0; i < n; i++) {

@@ -316,7 +316,7 @@ static void test_receiver__all_mirrors_of_a_place_are_woken(void **state)
     house_open(&h, APP_SECRET);
     char path[FL_HOOK_PATH];
     put(&h, "two", FL_HOOK_GITHUB, "", "git.example/o/n", path);
-    put(&h, "three", FL_HOOK_GITHUB, "", "git.example/o/n", path);
+    put(&h, "three", FL_HOOK_GITHUB, "", "git.example/O/N", path); /* as a person wrote it */
     fl_hooks_ops.drop(h.hooks, &fl_kind_registry, FL_STR("team"), FL_STR("one"));
     assert_int_equal(post(&h, "/hook/github", "POST", "push", "d", APP_SECRET, REPO), 202);
     assert_true(strstr(h.woken.data, "team/two d;") != NULL);

@@ -659,6 +659,24 @@ static void test_repo__is_made_only_where_that_is_wanted(void **state)
     box_free(b);
 }
 
+/* An empty remote over ssh does not say which hash it has. */
+static void test_repo__unused_one_takes_the_hash_of_the_first_commit(void **state)
+{
+    struct gitbox *b = box_new(NULL);
+    struct fl_ctx ctx = box_ctx(b);
+    struct fl_err err = FL_ERR_INIT;
+    (void)state;
+
+    assert_int_equal(box_open(b, &err), 0);
+    box_close(b);
+    struct fl_repo_conf conf = {.path = b->mirror, .sha256 = true, .clock = fl_clock_real()};
+    assert_int_equal(OPS->open(&conf, &ctx, &b->repo, &err), 0);
+    fl_auto_text format = box_sh(b, "git --git-dir %s rev-parse --show-object-format", b->mirror);
+    assert_string_equal(format, "sha256");
+    box_close(b);
+    box_free(b);
+}
+
 static void test_repo__is_opened_once(void **state)
 {
     struct gitbox *b = box_new(NULL);
@@ -667,7 +685,8 @@ static void test_repo__is_opened_once(void **state)
     struct fl_err err = FL_ERR_INIT;
     (void)state;
 
-    assert_int_equal(box_open(b, &err), 0);
+    SH(b, "git update-ref refs/heads/main $(c 1)");
+    box_sync(b);
     assert_int_equal(OPS->open(&(struct fl_repo_conf){.path = b->mirror, .clock = fl_clock_real()},
                                &ctx, &second, &err),
                      FL_E_EXISTS);
@@ -920,6 +939,7 @@ int main(void)
         cmocka_unit_test(test_mirror__kills_at_any_moment_are_repaired),
         cmocka_unit_test(test_repo__r10_open_tells_what_is_in_its_place),
         cmocka_unit_test(test_repo__is_made_only_where_that_is_wanted),
+        cmocka_unit_test(test_repo__unused_one_takes_the_hash_of_the_first_commit),
         cmocka_unit_test(test_repo__is_opened_once),
         cmocka_unit_test(test_repo__remove_takes_all_and_follows_no_link),
         cmocka_unit_test(test_repo__is_readable_for_others),

@@ -47,6 +47,14 @@ static int make_parents(const char *path, struct fl_err *err)
 
 /* ---- making ---- */
 
+static struct fl_str config_text(bool sha256)
+{
+    return sha256 ? FL_STR("[core]\n\trepositoryformatversion = 1\n\tfilemode = true\n"
+                           "\tbare = true\n[extensions]\n\tobjectformat = sha256\n")
+                  : FL_STR("[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n"
+                           "\tbare = true\n");
+}
+
 /* The few files that make a folder a repository (gitrepository-layout); `git init` would cost a
  * process. */
 static int make_files(const char *dir, bool sha256, struct fl_err *err)
@@ -57,10 +65,7 @@ static int make_files(const char *dir, bool sha256, struct fl_err *err)
         const char *name;
         struct fl_str content;
     } files[] = {
-        {"config", sha256 ? FL_STR("[core]\n\trepositoryformatversion = 1\n\tfilemode = true\n"
-                                   "\tbare = true\n[extensions]\n\tobjectformat = sha256\n")
-                          : FL_STR("[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n"
-                                   "\tbare = true\n")},
+        {"config", config_text(sha256)},
         {REPO_LOCK, FL_STR("")},
         {"HEAD", FL_STR("ref: refs/heads/main\n")},
     };
@@ -207,17 +212,27 @@ static int read_format(struct fl_repo *repo, struct fl_err *err)
                                 : rc;
 }
 
+/* Some empty remotes do not say which hash they have: the first commit does. */
+static int change_format(struct fl_repo *repo, bool sha256, struct fl_err *err)
+{
+    fl_auto_text packs = fl_asprintf("%s/objects/pack", repo->path);
+    fl_auto_text config = fl_asprintf("%s/config", repo->path);
+
+    if (!repo->fresh || !is_empty_folder(packs)) {
+        return fl_fail(err, FL_E_INVALID, "ObjectFormat",
+                       "%s has objects named by %s, the remote by %s", repo->path,
+                       repo->sha256 ? "SHA-256" : "SHA-1", sha256 ? "SHA-256" : "SHA-1");
+    }
+    repo->sha256 = sha256;
+    return repo_write(config, config_text(sha256), err);
+}
+
 static int open_locked(struct fl_repo *repo, const struct fl_repo_conf *conf, struct fl_err *err)
 {
     struct fl_git_refs refs = {0};
     fl_auto(fl_arena) a = fl_arena_new();
     int rc = read_format(repo, err);
 
-    if (!rc && !conf->existing && repo->sha256 != conf->sha256) {
-        rc = fl_fail(err, FL_E_INVALID, "ObjectFormat",
-                     "%s has objects named by %s, the remote by %s", repo->path,
-                     repo->sha256 ? "SHA-256" : "SHA-1", conf->sha256 ? "SHA-256" : "SHA-1");
-    }
     if (!rc) {
         rc = repo_sweep(repo, err);
     }
@@ -225,6 +240,9 @@ static int open_locked(struct fl_repo *repo, const struct fl_repo_conf *conf, st
         rc = repo_refs_read(repo->path, repo->sha256, a, &refs, err);
     }
     repo->fresh = refs.n == 0;
+    if (!rc && !conf->existing && repo->sha256 != conf->sha256) {
+        rc = change_format(repo, conf->sha256, err);
+    }
     return rc;
 }
 

@@ -95,8 +95,8 @@ static void test_adapters__ports_are_complete(void **state)
         MIRROR(list), MIRROR(fetch), MIRROR(list_target), MIRROR(push), MIRROR(fetch_lfs),
     };
     static const struct slot repo[] = {
-        REPO(open), REPO(close),  REPO(refs), REPO(kept),     REPO(forced),
-        REPO(move), REPO(upkeep), REPO(size), REPO(uses_lfs), REPO(remove),
+        REPO(open),   REPO(close), REPO(refs),     REPO(kept),   REPO(forced),   REPO(move),
+        REPO(upkeep), REPO(size),  REPO(uses_lfs), REPO(remove), REPO(is_there),
     };
 
     (void)state;

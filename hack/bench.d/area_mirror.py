@@ -11,6 +11,7 @@ from rig_git import GitServer, Mirrors, Peer, Rest, child_faults, refs_of, tree_
 OURS, ASKED, FETCH, FLOOR = "fairlead, by the clock", "fairlead, on request", "git fetch", "floor: libcurl"
 # refs: how many mirrors of such a repository are polled each second
 UNCHANGED = {10: 20, 1000: 20, 50_000: 2}
+BUSY_REFS, BUSY = 1000, 200
 WINDOW_S, ASKED_TIMES, FETCHES = 10, 10, 10
 N_MANY, MANY_S, MANY_INTERVAL = 1000, 60, "55s"
 N_UPDATES = 20
@@ -103,7 +104,7 @@ def unchanged_of(rig, report, server, mirrors, refs, runs):
     m = rounds(report, title, turns, runs, POLL)
     clock, asked = m.get(OURS, {}), m.get(ASKED, {})
     work = f"unchanged mirror, {refs:,} refs"
-    if refs == 1000:
+    if refs == BUSY_REFS:
         report.at_most(work, "at most 0.5 ms CPU a poll", clock.get("cpu_ms"), 0.5, " ms")
     report.at_most(work, "1 request a poll", asked.get("requests"), 1)
     started = [took.get("processes") for took in (clock, asked)]
@@ -126,6 +127,26 @@ def rounds(report, title, turns, runs, columns):
     return report.work("mirror", title, samples, columns)
 
 
+def busy(rig, report, runs):
+    """Ten times as many polls: at twenty a second the machine sleeps between them, and each finds its caches cold."""
+    server = GitServer(rig, cached=True)
+    try:
+        source = server.source("busy", refs=BUSY_REFS, commits=BUSY_REFS)
+        names = [f"busy-{i}" for i in range(BUSY)]
+        with Mirrors(rig, server) as mirrors:
+            for name in names:
+                mirrors.create(name, source.url, interval="1s")
+            mirrors.wait_all(len(names), 600)
+            mirrors.suspend(names, True)
+            title = f"The same, {BUSY} polls a second of {BUSY_REFS:,} refs (the server answers from a cache)"
+            turns = {OURS: lambda: by_clock(server, mirrors, names), FLOOR: lambda: floor(rig, server, source, BUSY)}
+            m = rounds(report, title, turns, runs, POLL)
+            report.at_most(f"unchanged mirror, {BUSY_REFS:,} refs, {BUSY} polls a second", "at most 0.5 ms CPU a poll",
+                           m.get(OURS, {}).get("cpu_ms"), 0.5, " ms")
+    finally:
+        server.stop()
+
+
 def unchanged(rig, report, server, runs):
     for refs in UNCHANGED:
         try:
@@ -133,6 +154,10 @@ def unchanged(rig, report, server, runs):
                 unchanged_of(rig, report, server, mirrors, refs, runs)
         except (BenchError, OSError) as e:
             report.failed(f"unchanged mirror, {refs:,} refs", "fairlead", e)
+    try:
+        busy(rig, report, runs)
+    except (BenchError, OSError) as e:
+        report.failed(f"unchanged mirror, {BUSY} polls a second", "fairlead", e)
 
 
 # ---- many ----

@@ -55,9 +55,10 @@ class Rest(Beside):
 # ---- the server ----
 
 class GitServer:
-    """git http-backend behind nginx and fcgiwrap, over TLS with HTTP/2; its access log counts requests and connections."""
+    """git http-backend behind nginx and fcgiwrap, over TLS with HTTP/2; its access log counts requests and connections. cached:
+    nginx gives git's answer again to who asks the same, so that more can be asked than git could answer on this machine."""
 
-    def __init__(self, rig):
+    def __init__(self, rig, cached=False):
         for program in ("nginx", "fcgiwrap"):
             if not shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin"):
                 raise BenchError(f"{program} is not installed")
@@ -68,6 +69,7 @@ class GitServer:
         self.url = f"https://127.0.0.1:{self.port}"
         self.log = self.dir / "access.log"
         self.ca = self.dir / "ca.crt"
+        self.cached = cached
         self._certificate()
         self._configure()
         run = dict(rig.env, PATH=os.environ["PATH"] + ":/usr/sbin")
@@ -92,6 +94,13 @@ class GitServer:
                   "GIT_PROJECT_ROOT": self.root, "GIT_HTTP_EXPORT_ALL": "1", "GIT_PROTOCOL": "$http_git_protocol",
                   "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
         lines = "\n".join(f"            fastcgi_param {k} {v};" for k, v in params.items())
+        cache = f"""    fastcgi_cache_path {self.dir}/cache keys_zone=bench:1m;
+    fastcgi_cache bench;
+    fastcgi_cache_methods GET HEAD POST;
+    fastcgi_cache_key "$request_method$uri$args$request_body";
+    fastcgi_cache_valid 200 1h;
+    fastcgi_ignore_headers Expires Cache-Control;
+""" if self.cached else ""
         user = "user root;" if os.getuid() == 0 else ""  # else workers may not read what root has made
         (self.dir / "nginx.conf").write_text(f"""{user}
 daemon off;
@@ -102,7 +111,7 @@ http {{
     log_format bench '$connection $request_method $uri $status';
     access_log {self.log} bench;
     client_max_body_size 0;
-{temporary}
+{cache}{temporary}
     server {{
         listen 127.0.0.1:{self.port} ssl http2;
         ssl_certificate {self.ca};

@@ -140,18 +140,30 @@ static void hand_on(struct fl_queue *q)
     }
 }
 
+static void waiter_list(struct fl_queue *q, struct waiter *w)
+{
+    w->next = q->waiters;
+    w->listed = true;
+    q->waiters = w;
+}
+
+/* Until when: FL_NEVER if another one minds the clock. */
+static int64_t timer_take(struct fl_queue *q, struct waiter *w)
+{
+    if (q->timer || q->heap_n == 0) {
+        return FL_NEVER;
+    }
+    q->timer = w;
+    return q->heap[0]->due_ms;
+}
+
 /* Until there may be work. */
 static void wait_for_work(struct fl_queue *q)
 {
-    struct waiter me = {.next = q->waiters, .listed = true};
-    int64_t until_ms = FL_NEVER;
+    struct waiter me = {0};
     fl_cond_init(&me.woken);
-    q->waiters = &me;
-    if (!q->timer && q->heap_n > 0) {
-        q->timer = &me;
-        until_ms = q->heap[0]->due_ms;
-    }
-    fl_clock_wait(q->conf.clock, &me.woken, &q->lock, until_ms);
+    waiter_list(q, &me);
+    fl_clock_wait(q->conf.clock, &me.woken, &q->lock, timer_take(q, &me));
     if (q->timer == &me) {
         q->timer = NULL;
     }

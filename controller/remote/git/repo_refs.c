@@ -174,7 +174,7 @@ static int loose_oid(const struct repo_entry *e, size_t oid_len, char *ret, stru
 static int loose_entry(void *arg, const struct repo_entry *e, struct fl_err *err)
 {
     struct loose *l = arg;
-    char oid[FL_GIT_OID_TEXT];
+    char oid[FL_GIT_OID_TEXT] = "";
 
     /* No part of a ref's name begins with a dot; file systems name what they need so (.nfs...). */
     if (S_ISDIR(e->st->st_mode) || fl_str_ends(fl_str_of(e->name), ".lock") || e->name[0] == '.') {

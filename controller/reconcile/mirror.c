@@ -11,13 +11,15 @@
 /* Fetches may take long: some workers are left for those who only ask. */
 #define MIRROR_WORKERS 12
 #define MIRROR_FETCHES 8
-#define MIRROR_SLOT_MS 1000  /* until a fetch that found no place looks again */
+#define MIRROR_SLOT_MS 1000 /* until a fetch that found no place looks again; doubled each time */
+#define MIRROR_SLOT_MAX_MS 30000
 #define MIRROR_MOVED_MS 2000 /* RemoteMoved: list again */
 #define MIRROR_MOVED_MAX 5
 #define MIRROR_BUSY_MS 5000
 #define MIRROR_BUSY_MAX 60
 #define MIRROR_PLAN_MAX 200
 #define MIRROR_NO_SLOT "FetchesUnderWay"
+#define MIRROR_SPEC_CHANGED "SpecChanged"
 
 static const char *const mirror_protocols[] = {"v2", "v0", "dumb", "ssh"};
 
@@ -236,6 +238,13 @@ static bool mirror_slot_take(struct fl_mirrors *ms)
     return free;
 }
 
+/* For who knows that he needs one: the remote is not asked for nothing. */
+static bool mirror_slot_is_free(struct fl_mirrors *ms)
+{
+    fl_lock_scope(&ms->lock);
+    return ms->fetching < MIRROR_FETCHES;
+}
+
 static void mirror_slot_give(struct fl_mirrors *ms)
 {
     fl_lock_scope(&ms->lock);
@@ -255,6 +264,7 @@ static int mirror_fetch(struct mirror_pass *x, const struct mirror_plan *plan, s
         return fl_fail(err, FL_E_CONFLICT, MIRROR_NO_SLOT, "%d fetches are under way",
                        MIRROR_FETCHES);
     }
+    x->memo->waits = 0;
     mirror_say_fetching(x);
     const struct fl_fetch_want want = {
         .v = plan->bring,
@@ -288,9 +298,21 @@ static int mirror_ask_forced(struct mirror_pass *x, struct mirror_plan *plan, st
 
 /* ---- compare and act ---- */
 
+/* Whose refs the mirror has, where that is not the url's repository. */
+static const char *mirror_other(struct mirror_pass *x)
+{
+    const char *source = x->st->source;
+    if (source) {
+        return fl_text_eq(source, mirror_place(x))
+                   ? NULL
+                   : fl_arena_fmt(x->p->arena, "spec.url names another repository than %s", source);
+    }
+    return x->mine.n > 0 ? "the repository was here before the object, and may be another one's"
+                         : NULL;
+}
+
 /* What would be done, for the other modes. Nothing is made on disk for it. */
-static int mirror_show(struct mirror_pass *x, const struct mirror_consent *consent,
-                       struct fl_err *err)
+static int mirror_show(struct mirror_pass *x, struct mirror_consent *consent, struct fl_err *err)
 {
     struct mirror_plan plan;
     int r = mirror_read(x, err);
@@ -302,6 +324,7 @@ static int mirror_show(struct mirror_pass *x, const struct mirror_consent *conse
     if (r < 0) {
         return r;
     }
+    consent->other = mirror_other(x);
     mirror_plan_make(x->p->arena, &x->mine, &x->list.refs, x->spec->prune, x->guard, consent,
                      &plan);
     /* What waits stands in the plan; it is nothing that is wrong, while nothing would be done. */
@@ -417,11 +440,10 @@ static int mirror_still_wanted(struct mirror_pass *x, struct fl_err *err)
 {
     return fl_pass_spec_now(x->p) == x->p->spec
                ? 0
-               : fl_fail(err, FL_E_CONFLICT, "SpecChanged", "the spec was changed meanwhile");
+               : fl_fail(err, FL_E_CONFLICT, MIRROR_SPEC_CHANGED, "the spec was changed meanwhile");
 }
 
-static int mirror_act(struct mirror_pass *x, const struct mirror_consent *consent,
-                      struct fl_err *err)
+static int mirror_act(struct mirror_pass *x, struct mirror_consent *consent, struct fl_err *err)
 {
     struct mirror_plan plan;
     int64_t began_ms = fl_clock_mono_ms(x->p->ctx.clock);
@@ -430,6 +452,8 @@ static int mirror_act(struct mirror_pass *x, const struct mirror_consent *consen
     if (r < 0) {
         return r;
     }
+    size_t before = x->mine.n;
+    consent->other = mirror_other(x);
     mirror_plan_make(x->p->arena, &x->mine, &x->list.refs, x->spec->prune, x->guard, consent,
                      &plan);
     r = mirror_fetch(x, &plan, err);
@@ -447,8 +471,8 @@ static int mirror_act(struct mirror_pass *x, const struct mirror_consent *consen
     }
     mirror_write_held(x, &plan, consent->since);
     mirror_write_refs(x);
-    mirror_write_peak(x, plan.released);
-    x->st->source = plan.n_held > 0 && x->st->source ? x->st->source : mirror_place(x);
+    mirror_write_peak(x, before, plan.released);
+    x->st->source = plan.n_held > 0 ? x->st->source : mirror_place(x);
     r = mirror_tend_kept(x, err);
     if (r == 0) {
         mirror_lfs(x);
@@ -460,13 +484,11 @@ static int mirror_act(struct mirror_pass *x, const struct mirror_consent *consen
 static int mirror_compare(struct mirror_pass *x, struct fl_err *err)
 {
     const struct fl_mirror_held *held = x->st->held;
-    const char *source = x->st->source;
-    const struct mirror_consent consent = {
+    struct mirror_consent consent = {
         .approved = x->p->approved,
         .since = held && held->since ? held->since : fl_pass_now(x->p),
         .sticky = held && held->deletions > 0,
         .peak = mirror_peak(x),
-        .other = source && !fl_text_eq(source, mirror_place(x)) ? source : NULL,
     };
     return mirror_applies(x) ? mirror_act(x, &consent, err) : mirror_show(x, &consent, err);
 }
@@ -477,6 +499,16 @@ static struct fl_result mirror_soon(struct mirror_pass *x, int64_t ms)
 {
     x->p->deferred = true; /* what was asked for is answered by the pass that gets through */
     return fl_again_after(ms);
+}
+
+static struct fl_result mirror_wait_for_slot(struct mirror_pass *x)
+{
+    int64_t ms = MIRROR_SLOT_MS;
+    for (int i = 0; i < x->memo->waits && ms < MIRROR_SLOT_MAX_MS; i++) {
+        ms *= 2;
+    }
+    x->memo->waits++;
+    return mirror_soon(x, ms < MIRROR_SLOT_MAX_MS ? ms : MIRROR_SLOT_MAX_MS);
 }
 
 /* The same refs would come to the same again, however long that takes to fetch. */
@@ -522,7 +554,10 @@ static struct fl_result mirror_fetch_failed(struct mirror_pass *x, struct fl_err
         return fl_failed(err);
     }
     if (fl_text_eq(err->reason, MIRROR_NO_SLOT)) {
-        return mirror_soon(x, MIRROR_SLOT_MS);
+        return mirror_wait_for_slot(x);
+    }
+    if (fl_text_eq(err->reason, MIRROR_SPEC_CHANGED)) {
+        return mirror_soon(x, MIRROR_MOVED_MS);
     }
     if (moved && m->moved++ < MIRROR_MOVED_MAX) {
         return mirror_soon(x, MIRROR_MOVED_MS);
@@ -530,7 +565,6 @@ static struct fl_result mirror_fetch_failed(struct mirror_pass *x, struct fl_err
     if (err->code == FL_E_EXISTS && m->busy++ < MIRROR_BUSY_MAX) {
         return mirror_soon(x, MIRROR_BUSY_MS);
     }
-    m->moved = 0;
     mirror_push_away(x);
     const char *reason = err->reason[0] ? err->reason : fl_code_name(err->code);
     fl_pass_condition(x->p, "FetchFailed", true, reason, "%s", err->msg);
@@ -610,6 +644,9 @@ static struct fl_result mirror_run(struct mirror_pass *x)
     if (mirror_connect(x, &err) < 0) {
         mirror_push_away(x);
         return fl_failed(&err);
+    }
+    if (x->memo->waits > 0 && !mirror_slot_is_free(x->ms)) {
+        return mirror_wait_for_slot(x);
     }
     if (mirror_poll(x, &err) < 0) {
         mirror_push_away(x);

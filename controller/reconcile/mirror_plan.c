@@ -194,8 +194,7 @@ static const char *why_removals(struct fl_arena *a, size_t n, const struct fl_gi
         return NULL;
     }
     if (consent->other) {
-        return fl_arena_fmt(a, "spec.url names another repository than %s, whose %zu refs would go",
-                            consent->other, n);
+        return fl_arena_fmt(a, "%s: %zu refs would go", consent->other, n);
     }
     if (there->n == 0) {
         return fl_arena_fmt(a, "the remote has none of the refs any more, and all %zu would go", n);
@@ -326,9 +325,9 @@ static void block_forced(struct fl_arena *a, struct mirror_plan *plan,
     if (forced > 0) {
         moves_sort(&held);
         nonce_of(&held, consent->since, plan->nonce);
-        plan->why_held =
-            fl_arena_fmt(a, "%s%s%zu %s", before ? plan->why_held : "", before ? "; " : "", forced,
-                         forced_words(consent, forced == 1));
+        const char *first = before ? plan->why_held : consent->other ? consent->other : "";
+        plan->why_held = fl_arena_fmt(a, "%s%s%zu %s", first, first[0] ? "; " : "", forced,
+                                      forced_words(consent, forced == 1));
     }
     plan->held = held.v;
     plan->n_held = held.n;

@@ -29,8 +29,8 @@ struct mirror_consent {
     const char *since;    /* of what is held, or now; in the nonce: a consent holds once */
     bool sticky;
     size_t peak;       /* the most refs that the mirror had lately; 0 = as many as it has */
-    const char *other; /* the repository whose refs the mirror has, where the url names another
-                        * one: nothing goes unasked, and nothing is forced; NULL = the same */
+    const char *other; /* why the refs that the mirror has may be those of another repository, as a
+                        * clause: nothing goes unasked, nothing is forced; NULL = they are not */
 };
 
 /* here: what the mirror has; there: what the remote has. prune false: nothing is removed; only

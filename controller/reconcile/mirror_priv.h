@@ -44,6 +44,7 @@ struct mirror_memo {
     bool same;         /* the mirror has exactly what the remote has */
     int64_t expires_s; /* when the next kept tip's time is over */
     int moved, busy;   /* passes in a row that met RemoteMoved, RepositoryBusy */
+    int waits;         /* passes in a row that found no place to fetch */
     /* What could not be fetched and will be the same the next time; NULL = none. */
     char *refused; /* digest of the list */
     struct fl_err refusal;
@@ -130,8 +131,9 @@ void mirror_tell_moves(struct mirror_pass *x, const struct fl_ref_move *v, size_
 void mirror_write_held(struct mirror_pass *x, const struct mirror_plan *plan, const char *since);
 /* The most refs that the mirror had within the last day; 0: none is remembered. */
 size_t mirror_peak(const struct mirror_pass *x);
-/* agreed: somebody approved of removals, and so agreed to what is left. */
-void mirror_write_peak(struct mirror_pass *x, bool agreed);
+/* before: how many refs there were before this pass moved any. agreed: somebody approved of
+ * removals, and so agreed to what is left. */
+void mirror_write_peak(struct mirror_pass *x, size_t before, bool agreed);
 /* What status.source says of spec.url. */
 const char *mirror_place(struct mirror_pass *x);
 

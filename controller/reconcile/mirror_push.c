@@ -26,6 +26,7 @@ struct push { /* one target */
     size_t n_held;
     const char *why_held;
     const char *nonce; /* NULL: nobody is asked */
+    bool agreed;       /* somebody has approved of what would be held */
     const char *since;
 };
 
@@ -145,8 +146,8 @@ static void push_plan(struct push *u)
                          x->lost ? "has more than the mirror, which has lost refs"
                                  : "did not follow this mirror before, or not by this spec");
     }
-    bool agreed = was && was->nonce && fl_text_eq(approved, was->nonce);
-    if (u->n_held == 0 && plan.n_remove > 0 && x->st->held && !agreed) {
+    u->agreed = plan.released;
+    if (u->n_held == 0 && plan.n_remove > 0 && x->st->held && !u->agreed) {
         push_guarded(u, true, NULL, false, &plan);
         u->why_held = "the mirror itself holds moves (status.held)";
         u->nonce = NULL;
@@ -268,6 +269,14 @@ static void push_keep_rejected(struct push *u, const struct fl_push_ref *v)
     push_remember(u, push_digest(u));
 }
 
+/* The disk may have come back from a backup: while the source is away, commits that the mirror does
+ * not have are perhaps the newest there are. */
+static enum fl_push_divergence push_divergence(const struct push *u)
+{
+    enum fl_push_divergence d = (enum fl_push_divergence)u->target->divergence;
+    return u->x->away && d == FL_PUSH_OVERWRITE ? FL_PUSH_KEEP_DIVERGENT : d;
+}
+
 static int push_do(struct push *u, struct fl_err *err)
 {
     struct mirror_pass *x = u->x;
@@ -276,7 +285,7 @@ static int push_do(struct push *u, struct fl_err *err)
         .url = u->have.url,
         .v = u->v,
         .n = u->n,
-        .divergence = (enum fl_push_divergence)u->target->divergence,
+        .divergence = push_divergence(u),
     };
     struct fl_push_ref *results = NULL;
     int r = mirror_open(x, err);
@@ -339,6 +348,14 @@ static int push_nothing(const struct push *u, struct fl_err *err)
                                 u->n + u->n_held);
 }
 
+/* What was approved and not taken is not asked for again: its nonce is that of the same moves. */
+static void push_stay_agreed(struct push *u, struct fl_mirror_held *was)
+{
+    if (u->agreed && u->st->rejected > 0) {
+        u->st->held = was;
+    }
+}
+
 /* 1: the target has all that it should have. 0: not all. */
 static int push_act(struct push *u, struct fl_err *err)
 {
@@ -350,6 +367,7 @@ static int push_act(struct push *u, struct fl_err *err)
         push_write_held(u);
     }
     if (u->n > 0 && push_is_hopeless(u, push_digest(u))) {
+        push_stay_agreed(u, was);
         return 0;
     }
     int r = u->n > 0 ? push_do(u, err) : 0;
@@ -358,6 +376,7 @@ static int push_act(struct push *u, struct fl_err *err)
         return r;
     }
     if (u->n > 0) {
+        push_stay_agreed(u, was);
         fl_metric_add(u->x->ms->pushes[MIRROR_CHANGED], 1);
     } else {
         push_took_all(u);

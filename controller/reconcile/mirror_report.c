@@ -151,13 +151,17 @@ size_t mirror_peak(const struct mirror_pass *x)
     return fresh ? (size_t)p->refs : 0;
 }
 
-void mirror_write_peak(struct mirror_pass *x, bool agreed)
+void mirror_write_peak(struct mirror_pass *x, size_t before, bool agreed)
 {
     const struct fl_mirror_peak *was = x->st->peak;
-    int64_t refs = (int64_t)x->mine.n;
-    if (was && (was->refs == refs || (!agreed && refs < (int64_t)mirror_peak(x)))) {
-        return;
+    size_t now = x->mine.n;
+    size_t lately = mirror_peak(x);
+    size_t most = now > before ? now : before;
+    if (agreed) {
+        most = now;
+    } else if (was && (lately >= most || (now >= before && was->refs == (int64_t)now))) {
+        return; /* of a day that is over nothing is left but the number, until something goes */
     }
     x->st->peak = FL_ARENA_NEW(x->p->arena, struct fl_mirror_peak);
-    *x->st->peak = (struct fl_mirror_peak){.time = fl_pass_now(x->p), .refs = refs};
+    *x->st->peak = (struct fl_mirror_peak){.time = fl_pass_now(x->p), .refs = (int64_t)most};
 }

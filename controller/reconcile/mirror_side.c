@@ -73,6 +73,8 @@ void mirror_webhook(struct mirror_pass *x)
     const struct fl_secret *token = NULL;
     if (name && mirror_secret(x->p, "spec.webhook.secretRef", name, &secret, &x->also) == 0) {
         token = hook_token(secret, name, &x->also);
+    } else if (name && mirror_transient(&x->also)) {
+        return; /* the API is away: what is there stays, senders give up on a 404 */
     }
     hook_put(x, token);
     fl_free(x->memo->hook_version); /* what failed is tried again by each pass */

@@ -719,6 +719,17 @@ static void test_mirror__remote_that_moves_meanwhile_is_listed_again(void **stat
     l->skip = true;
     loop_request(l, M, "again");
     wait_condition(l, "FetchFailed", "RemoteMoved"); /* for ever: then it is told */
+    l->skip = false;
+    loop_settle(l);
+    int64_t from = fl_clock_mono_ms(l->clock);
+    for (int i = 0; i < 12; i++) { /* and tried with growing pauses */
+        int64_t passes = loop_passes(l, "gitmirror");
+        loop_advance(l, loop_next_ms(l, "gitmirror") - fl_clock_mono_ms(l->clock));
+        loop_wait_passes(l, "gitmirror", passes);
+        loop_settle(l);
+    }
+    assert_true(fl_clock_mono_ms(l->clock) - from > 10 * MINUTE_MS);
+    l->skip = true;
     fl_fake_git_heal(w.git);
     loop_wait_ready(l, M, "3 refs");
 }

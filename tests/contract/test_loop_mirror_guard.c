@@ -240,7 +240,7 @@ static void test_mirror__g1_a_day_later_the_count_begins_anew(void **state)
     }
     loop_run(l, M, "r2");
     loop_wait_ready(l, M, "14 refs");
-    loop_field_is(l, M, "status.peak.refs", "14");
+    loop_field_is(l, M, "status.peak.refs", "18"); /* of the day that begins now */
 }
 
 static void test_mirror__g1_no_branch_or_no_default_branch_left_is_held(void **state)
@@ -311,6 +311,30 @@ static void test_mirror__g1_another_repository_is_asked_for(void **state)
     loop_wait_ready(l, M, "2 refs");
     expect_refs(DISK, "HEAD:heads/main heads/main=z heads/new=z.y");
     loop_field_is(l, M, "status.source", "copy.example/app");
+}
+
+/* The status knew whose refs these are, and it is gone: with an object that was made anew, say. */
+static void test_mirror__g1_repository_that_was_here_before_is_asked_for(void **state)
+{
+    struct loop *l = *state;
+    mirrored(l, ",'guard':{'onForcePush':'Update'}");
+    loop_delete(l, M);
+    loop_wait_gone(l, M);
+    loop_settle(l);
+    set("heads/main", "z");
+    set("heads/next", NULL);
+    mirror(l, ",'guard':{'onForcePush':'Update'}");
+    loop_wait_says(l, &(struct loop_want){.path = M,
+                                          .ready = "False",
+                                          .reason = "DeletionBlocked",
+                                          .words = {"was here before the object", "1 refs would go",
+                                                    "1 ref has another history"}});
+    expect_refs(DISK, MIRRORED);
+    loop_run(l, M, "again");
+    expect_refs(DISK, MIRRORED);
+    approve(l);
+    loop_wait_ready(l, M, "2 refs");
+    expect_refs(DISK, "HEAD:heads/main heads/main=z tags/v1=a");
 }
 
 /* A host that was renamed, and nothing else. */
@@ -453,6 +477,7 @@ int main(void)
         mirror_test(test_mirror__g1_no_branch_or_no_default_branch_left_is_held),
         mirror_test(test_mirror__g1_head_stays_with_what_is_held),
         mirror_test(test_mirror__g1_another_repository_is_asked_for),
+        mirror_test(test_mirror__g1_repository_that_was_here_before_is_asked_for),
         mirror_test(test_mirror__g1_same_refs_elsewhere_are_not_asked_for),
         mirror_test(test_mirror__g1_spec_changed_during_a_fetch_is_heard_before_refs_move),
         mirror_test(test_mirror__g1_status_that_was_lost_is_written_again),

@@ -55,6 +55,13 @@ static struct httpd_req *req_new(struct fl_httpd *h)
     return r;
 }
 
+/* The only way for a body to go, so that the sum stays right. */
+static void body_forget(struct httpd_req *r)
+{
+    r->h->bodies -= r->body.len;
+    fl_buf_release(&r->body);
+}
+
 static void req_destroy(struct httpd_req *r)
 {
     fl_arena_free(r->req.arena);
@@ -68,7 +75,7 @@ static void req_release(struct httpd_req *r)
 
     httpd_feed_free(r->feed);
     fl_response_release(&r->res);
-    fl_buf_release(&r->body);
+    body_forget(r);
     fl_arena_clear(arena);
     *r = (struct httpd_req){.h = h, .req = {.arena = arena}};
     fl_response_init(&r->res, FL_BUF_ANY);
@@ -148,13 +155,17 @@ static bool req_refuse(struct httpd_req *r, int status, const char *why)
 
 static bool req_refuse_size(struct httpd_req *r)
 {
-    fl_buf_clear(&r->body);
-    r->req.body = (struct fl_str){NULL, 0};
     if (!r->h->conf.too_big) {
         return req_refuse(r, 413, "the body is too large");
     }
     r->h->conf.too_big(r->h->conf.self, &r->req, &r->res);
     return req_answer(r);
+}
+
+static bool req_refuse_crowded(struct httpd_req *r)
+{
+    fl_response_header(&r->res, "Retry-After", "5");
+    return req_refuse(r, 503, "too many request bodies are on their way");
 }
 
 /* ---- a request's head ---- */
@@ -283,16 +294,20 @@ static bool head_done(struct httpd_req *r, const char *method, const char *versi
 
 static bool body_add(struct httpd_req *r, const char *p, size_t n)
 {
-    int64_t left = r->body_end_ms - fl_clock_mono_ms(r->h->clock);
+    struct fl_httpd *h = r->h;
+    int64_t left = r->body_end_ms - fl_clock_mono_ms(h->clock);
+    bool fits = n <= r->body_cap - r->body.len;
 
     req_deadline(r, left < HTTPD_STALL_MS ? left : HTTPD_STALL_MS);
-    if (!r->dropping && n <= r->body_cap - r->body.len) {
+    if (!r->dropping && fits && n <= h->conf.bodies_cap - h->bodies) {
         fl_buf_add(&r->body, p, n);
+        h->bodies += n;
         return true;
     }
     if (!r->dropping) {
         r->dropping = true;
-        fl_buf_release(&r->body);
+        r->crowded = fits;
+        body_forget(r);
     }
     r->dropped += n;
     return r->dropped <= r->body_cap + HTTPD_DRAIN_MAX;
@@ -320,7 +335,7 @@ static void req_unavailable(struct httpd_req *r, const char *why)
 static bool req_dispatch(struct httpd_req *r)
 {
     if (r->dropping) {
-        return req_refuse_size(r);
+        return r->crowded ? req_refuse_crowded(r) : req_refuse_size(r);
     }
     r->req.body = fl_buf_slice(&r->body);
     r->phase = HTTPD_WORK;
@@ -673,6 +688,7 @@ static void httpd_fill(struct fl_httpd *h, const struct fl_httpd_conf *conf)
 {
     h->conf = *conf;
     h->conf.workers = conf->workers > 0 ? conf->workers : 16;
+    h->conf.bodies_cap = conf->bodies_cap > 0 ? conf->bodies_cap : HTTPD_BODIES_CAP;
     h->conf.max_conns = conf->max_conns > 0 ? conf->max_conns : 4096;
     h->conf.max_conns_per_addr = conf->max_conns_per_addr > 0 ? conf->max_conns_per_addr : 1024;
     h->clock = conf->clock ? conf->clock : fl_clock_real();

@@ -23,8 +23,9 @@ struct fl_httpd_conf {
      * plain text answer when that is NULL. */
     size_t (*body_cap)(void *self, const struct fl_request *head);
     void (*too_big)(void *self, const struct fl_request *head, struct fl_response *res);
-    int workers;             /* 0: 16 */
-    int max_conns;           /* 0: 4096 */
+    size_t bodies_cap; /* bytes of all bodies that are held at a time; 0: 256 MiB. More gets 503 */
+    int workers;       /* 0: 16 */
+    int max_conns;     /* 0: 4096 */
     int max_conns_per_addr;  /* 0: 1024 */
     struct fl_clock *clock;  /* for time-outs; NULL: the real one */
     const char *server_name; /* for threads' names and messages: "api", "metrics" */

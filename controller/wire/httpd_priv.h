@@ -22,6 +22,7 @@ enum {
     HTTPD_FEED_MS = 60 * 60000, /* a feed's longest life */
     HTTPD_FEED_UNSENT = 262144, /* socket buffer of a feed: what a client may leave unread */
     HTTPD_BODY_CAP = 3145728,   /* kube-apiserver's limit, kubernetes.md 3.8 */
+    HTTPD_BODIES_CAP = 268435456,
     HTTPD_DRAIN_MAX =
         4194304, /* of a too large body, read and dropped so that the client sees the answer */
     HTTPD_QUEUE_PER_WORKER = 64,
@@ -64,7 +65,8 @@ struct httpd_req {
     struct MHD_Connection *mhd;
     enum httpd_phase phase;
     bool close;    /* the connection ends with the answer */
-    bool dropping; /* the body is too big: read and forgotten */
+    bool dropping; /* the body is too big, or `crowded`: read and forgotten */
+    bool crowded;  /* too many bodies are held */
     size_t dropped;
     size_t body_cap;
     int64_t body_end_ms;
@@ -129,6 +131,7 @@ struct fl_httpd {
     struct httpd_work work;
     struct httpd_req *free_reqs; /* MHD's */
     int n_free;
+    size_t bodies; /* MHD's: the length of all httpd_req.body */
 
     struct fl_lock lock;
     struct httpd_conn *conns;

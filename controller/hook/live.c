@@ -345,7 +345,8 @@ void fl_live_tick(struct fl_live *l)
         for (struct client *c = l->first; c; c = c->next) {
             if (now - c->born_ms >= LIVE_END_MS) {
                 client_end(c);
-            } else if (now - c->sent_ms >= LIVE_KEEP_ALIVE_MS) {
+            } else if (now - c->sent_ms >= LIVE_KEEP_ALIVE_MS && c->n == 0) {
+                /* what waits keeps it alive as well, and a comment that is dropped was no event */
                 push(c, m);
             }
         }

@@ -28,7 +28,8 @@ extern const struct fl_live_ops fl_live_ops;
 void fl_live_condition(struct fl_live *l, const struct fl_kind *kind, struct fl_str ns,
                        struct fl_str name, const char *status, const char *reason,
                        const char *message);
-/* Answers GET /events for a caller who may see namespace `ns` (empty: all). client: his address. */
+/* Answers GET /events for a caller who may see namespace `ns` (empty: all). client: his address, or
+ * what else his streams are counted by. */
 void fl_live_serve(struct fl_live *l, const struct fl_request *req, struct fl_str ns,
                    const char *client, struct fl_response *res);
 

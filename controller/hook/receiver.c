@@ -383,8 +383,11 @@ void fl_hooks_serve(struct fl_hooks *h, const struct fl_request *req, struct fl_
 
 size_t fl_hooks_body_cap(struct fl_hooks *h, const struct fl_request *head)
 {
+    /* A path that everybody knows: who does not even seem to have signed is a stranger. */
     if (fl_str_is(head->path, HOOKS_GITHUB)) {
-        return h->github_secret.n > 0 ? h->conf.body_cap : HOOKS_STRANGER_CAP;
+        return h->github_secret.n > 0 && hook_seems_signed(FL_HOOK_GITHUB, head)
+                   ? h->conf.body_cap
+                   : HOOKS_STRANGER_CAP;
     }
     fl_lock_scope(&h->lock);
     return fl_map_get(h->by_path, head->path) ? h->conf.body_cap : HOOKS_STRANGER_CAP;

@@ -220,6 +220,19 @@ static int sender_verify_token(const struct fl_secret *secret, const struct send
     return same ? 0 : sender_refused(err);
 }
 
+bool hook_seems_signed(enum fl_hook_type type, const struct fl_request *head)
+{
+    const struct sender *row = &senders[type];
+    unsigned char mac[32];
+    struct fl_str said;
+    if (!sender_header(head, row->signature, &said) || !fl_str_starts(said, row->prefix)) {
+        return false;
+    }
+    said.p += strlen(row->prefix);
+    said.n -= strlen(row->prefix);
+    return fl_hex_decode(said, mac, sizeof(mac));
+}
+
 int hook_verify(enum fl_hook_type type, const struct fl_secret *secret,
                 const struct fl_request *req, int64_t now_s, struct fl_err *err)
 {

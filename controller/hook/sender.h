@@ -18,6 +18,8 @@ struct hook_delivery {
 /* The signature alone: 0, or AUTH without telling which part was wrong. Before anything is parsed. An empty secret is AUTH. */
 int hook_verify(enum fl_hook_type type, const struct fl_secret *secret,
                 const struct fl_request *req, int64_t now_s, struct fl_err *err);
+/* Whether a signature of the right form is there, by the head alone (senders that sign with an HMAC). */
+bool hook_seems_signed(enum fl_hook_type type, const struct fl_request *head);
 /* After it: JSON or form body ("payload="). BAD_DATA: neither. */
 int hook_parse(enum fl_hook_type type, const struct fl_request *req, struct fl_arena *a,
                struct hook_delivery *ret, struct fl_err *err);

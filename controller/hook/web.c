@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hook/web.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include "api/meta/condition.h"
 #include "base/ctx.h"
 #include "base/log.h"
@@ -69,7 +72,22 @@ static void web_json(struct fl_response *res, int status)
 
 /* ---- who asks ---- */
 
-/* Takes the last address off the list; some proxies write its port behind it. */
+/* Without the port that some proxies write behind it, and the brackets of IPv6 (RFC 7239 6). */
+static struct fl_str bare_address(struct fl_str s)
+{
+    const char *end = NULL;
+    if (fl_str_starts(s, "[")) {
+        s.p++;
+        s.n--;
+        end = memchr(s.p, ']', s.n);
+    } else if (s.n > 0) {
+        end = memchr(s.p, ':', s.n);
+        end = end && memchr(s.p, '.', (size_t)(end - s.p)) ? end : NULL; /* else it is IPv6 */
+    }
+    return end ? (struct fl_str){s.p, (size_t)(end - s.p)} : s;
+}
+
+/* Takes the last address off the list. */
 static struct fl_str last_address(struct fl_str *list)
 {
     size_t at = list->n;
@@ -78,11 +96,7 @@ static struct fl_str last_address(struct fl_str *list)
     }
     struct fl_str last = fl_str_trim((struct fl_str){list->p + at, list->n - at});
     list->n = at > 0 ? at - 1 : 0;
-    const char *colon = last.n > 0 ? memchr(last.p, ':', last.n) : NULL;
-    if (colon && memchr(last.p, '.', (size_t)(colon - last.p))) { /* else it is IPv6 */
-        last.n = (size_t)(colon - last.p);
-    }
-    return last;
+    return bare_address(last);
 }
 
 /* The client as far as it can be known: the peer, or what a trusted proxy says came to it (the last that is no proxy). Some
@@ -109,7 +123,62 @@ static const char *web_client(const struct fl_web *w, const struct fl_request *r
     return client;
 }
 
-/* The caller's token, or NULL where none is needed; 401 was answered when false. */
+/* What the streams of a client are counted by: of IPv6 everybody has a /64 at least. */
+static const char *web_counted(const struct fl_web *w, const struct fl_request *req)
+{
+    const char *client = web_client(w, req);
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr a;
+    if (inet_pton(AF_INET6, client, &a) != 1) {
+        return client;
+    }
+    if (IN6_IS_ADDR_V4MAPPED(&a)) {
+        (void)inet_ntop(AF_INET, &a.s6_addr[12], text, sizeof(text));
+    } else {
+        memset(&a.s6_addr[8], 0, 8);
+        (void)inet_ntop(AF_INET6, &a, text, sizeof(text));
+    }
+    return fl_arena_text(req->arena, text);
+}
+
+/* Whether the caller means this machine: localhost, 127.0.0.0/8 or [::1], with a port or without. */
+static bool web_host_is_local(const struct fl_request *req)
+{
+    const char *said = fl_request_header(req, "host");
+    struct fl_str rest = fl_str_of(said ? said : "");
+    struct fl_str host;
+    size_t v6 = fl_str_starts(rest, "[::1]") ? strlen("[::1]") : 0;
+    rest = (struct fl_str){rest.p + v6, rest.n - v6};
+    (void)fl_str_cut(&rest, ':', &host);
+    for (size_t i = 0; i < rest.n; i++) {
+        if (rest.p[i] < '0' || rest.p[i] > '9') {
+            return false;
+        }
+    }
+    if (v6 > 0 || host.n == 0) {
+        return v6 > 0 && host.n == 0;
+    }
+    struct in_addr a;
+    return fl_str_case_is(host, "localhost") ||
+           (inet_pton(AF_INET, fl_arena_str(req->arena, host), &a) == 1 &&
+            ntohl(a.s_addr) >> 24 == 127);
+}
+
+/* Reading without a token where not everybody may: who reaches a loopback address is on this machine, but so is the browser
+ * that shows a stranger's page, whose name may resolve to it (DNS rebinding). The name it asks for tells; 421 when false. */
+static bool web_anonymous(const struct fl_web *w, const struct fl_request *req,
+                          struct fl_response *res)
+{
+    if (w->conf.read_only || web_host_is_local(req)) {
+        return true;
+    }
+    web_text(res, 421,
+             "without a token this server answers only as localhost, 127.0.0.1 or [::1]: ask for "
+             "it by one of these names, send a token, or start it with --web-read-only");
+    return false;
+}
+
+/* The caller's token, or NULL where none is needed; it was answered when false. */
 static bool web_token(const struct fl_web *w, const struct fl_request *req, bool reading,
                       const char **ret, struct fl_response *res)
 {
@@ -119,7 +188,7 @@ static bool web_token(const struct fl_web *w, const struct fl_request *req, bool
     }
     *ret = NULL;
     if (reading && w->conf.anonymous_read) {
-        return true;
+        return web_anonymous(w, req, res);
     }
     fl_response_header(res, "WWW-Authenticate", "Bearer realm=\"fairlead\"");
     web_text(res, 401, "a bearer token of the Kubernetes API is needed");
@@ -294,7 +363,7 @@ static void web_events(struct fl_web *w, const struct fl_request *req, struct fl
         web_text(res, 404, "kind: not a kind that is shown here");
         return;
     }
-    fl_live_serve(w->conf.live, req, ns, web_client(w, req), res);
+    fl_live_serve(w->conf.live, req, ns, web_counted(w, req), res);
 }
 
 /* ---- /sync ---- */

@@ -33,7 +33,8 @@ struct fl_web_conf {
     fl_web_ask_fn ask;
     void *ask_arg;
     bool read_only;      /* no /sync (405); hooks stay: they only ask for a look (R23) */
-    bool anonymous_read; /* /state and /events without a token */
+    bool anonymous_read; /* /state and /events without a token; unless read_only, only as localhost,
+                            127.x.x.x or [::1] by the Host header (421), against DNS rebinding */
     const char *const
         *trusted_proxies; /* addresses, CIDR blocks, NULL-ended: whose X-Forwarded-For counts */
 };

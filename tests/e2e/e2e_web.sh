@@ -122,7 +122,7 @@ fl_wait 120 "the page in a browser" page
 check_has "the page shows what is Ready" "$(cat "$T/page.html")" '<span class="badge True">Ready</span>'
 check_has "the page shows what is not, and why" "$(cat "$T/page.html")" 'class="badge False"'
 check_has "the page has the command that releases what is held" "$(cat "$T/page.html")" \
-    "kubectl annotate gitmirror -n default site fairlead.dev/approve="
+    '<code class="command">kubectl annotate gitmirror -n default site fairlead.dev/approve='
 check_has "the page is live" "$(cat "$T/page.html")" '<span id="live-text">live</span>'
 check_has "kinds of which there is nothing take one line" "$(cat "$T/page.html")" "None yet: "
 check "a read-only page has no buttons to sync" bash -c "! grep -q 'aria-label=\"Sync' '$T/page.html'"

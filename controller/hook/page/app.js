@@ -10,6 +10,7 @@ let fresh = new Set(); // "plural/namespace/name" of what just changed
 const opened = new Set(); // whose message is shown whole
 const asked = new Map(); // who was asked to sync, until when the button says so
 const LONG = 400; // characters of a message that is cut
+const HELD = ["DeletionBlocked", "ForcePushBlocked", "PushFailed"]; // reasons whose message ends with a command
 let stream = null; // AbortController of the stream
 let lastId = "";
 let reloadTimer = 0;
@@ -70,9 +71,17 @@ function matches(kind, row, filter) {
   return filter.split(/\s+/).every((word) => text.includes(word));
 }
 
+/* Where the command begins that lets a blocked mirror go on, or -1. Messages hold what remotes say as well: only our own
+   words about this very object are shown as something to run. */
+function commandAt(text, m, reason) {
+  if (!HELD.includes(reason)) return -1;
+  const found = text.match(/kubectl annotate gitmirror -n (\S+) (\S+) fairlead\.dev\/approve=[0-9a-f]{16} --overwrite$/);
+  return found && found[1] === m.namespace && found[2] === m.name ? found.index : -1;
+}
+
 /* What to do next stands at the end of a message as a command: shown so that it can be copied as a whole. */
-function messageOf(text, key) {
-  const at = text.search(/kubectl [a-z]+ \S[^\n]*$/);
+function messageOf(text, key, m, reason) {
+  const at = commandAt(text, m, reason);
   const words = el("span", { class: "words" }, at > 0 ? text.slice(0, at) : text);
   const parts = [words];
   if (words.textContent.length > LONG) {
@@ -93,7 +102,7 @@ function messageOf(text, key) {
   return el("div", {}, ...parts);
 }
 
-function cellOf(column, value, key, created) {
+function cellOf(column, value, key, m, reason) {
   const name = column.name.toLowerCase();
   const text = value === null || value === undefined || value === "" ? "–" : String(value);
   const td = el("td", { "data-label": column.name });
@@ -102,8 +111,8 @@ function cellOf(column, value, key, created) {
     td.append(el("span", { class: "badge " + status }, status === "True" ? "Ready" : status === "False" ? "Not ready" : "Waiting"));
   } else {
     td.className = name === "message" ? "message" : text.length > 24 ? "long" : "short";
-    if (name === "age" && created) td.title = new Date(created).toLocaleString();
-    td.append(name === "message" ? messageOf(text, key) : text);
+    if (name === "age" && m.creationTimestamp) td.title = new Date(m.creationTimestamp).toLocaleString();
+    td.append(name === "message" ? messageOf(text, key, m, reason) : text);
   }
   return td;
 }
@@ -112,12 +121,13 @@ function rowOf(kind, table, columns, row) {
   const m = row.object.metadata;
   const key = [kind.plural, m.namespace, m.name].join("/");
   const ready = readyOf(table, row);
+  const reason = kind.plural === "gitmirrors" ? String(row.cells[columnIndex(table, "status")] ?? "") : "";
   const tr = el("tr", { class: [ready && "is-" + ready, fresh.has(key) && "fresh"].filter(Boolean).join(" ") || null, "data-key": key });
   for (const { column, at } of columns) {
     if (column.name.toLowerCase() === "name") {
       tr.append(el("td", { class: "name", "data-label": "Name" }, m.name, el("small", {}, m.namespace || "")));
     } else {
-      tr.append(cellOf(column, row.cells[at], key, m.creationTimestamp));
+      tr.append(cellOf(column, row.cells[at], key, m, reason));
     }
   }
   const act = el("td", { class: "act" });
@@ -259,6 +269,7 @@ async function load() {
     return true;
   }
   state = got;
+  if (token) sessionStorage.setItem(TOKEN, token); // one that is good
   showApp(true);
   $("forget").hidden = !token;
   render();
@@ -385,9 +396,14 @@ async function start() {
 
 $("login").addEventListener("submit", (e) => {
   e.preventDefault();
-  token = $("token").value.trim();
+  const given = $("token").value.trim();
   $("token").value = "";
-  sessionStorage.setItem(TOKEN, token);
+  if (!/^[\x21-\x7e]+$/.test(given)) {
+    $("login-error").textContent = "This is no token: it has spaces, line breaks or characters that no token has. Copy it again.";
+    $("token").focus();
+    return;
+  }
+  token = given;
   start();
 });
 $("forget").addEventListener("click", () => {

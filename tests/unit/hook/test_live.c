@@ -222,6 +222,30 @@ static void test_live__r26_a_slow_reader_loses_messages_and_is_told(void **state
     house_close(&h);
 }
 
+static void test_live__r26_a_comment_that_finds_no_place_is_no_event_missed(void **state)
+{
+    (void)state;
+    struct house h;
+    house_open(&h);
+    struct fl_feed *f = NULL;
+    fl_auto_val(fl_buf) b = FL_BUF_INIT(FL_BUF_ANY);
+    assert_int_equal(join(&h, "", "", "192.0.2.1", NULL, &f), 200);
+    drain(f, &b);
+    for (int i = 0; i < FL_LIVE_BUFFER; i++) {
+        refresh(&h, "team", "one");
+    }
+    fl_clock_advance(h.clock, 25000);
+    fl_live_tick(h.live);
+    drain(f, &b);
+    assert_non_null(strstr(b.data, "id: 1700000000064\n"));
+    assert_null(strstr(b.data, "missed"));
+    fl_live_tick(h.live);
+    drain(f, &b);
+    assert_string_equal(b.data, ": keep-alive\n\n");
+    f->ops->close(f);
+    house_close(&h);
+}
+
 static void count(void *arg)
 {
     (*(int *)arg)++;
@@ -281,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_live__only_what_was_asked_for),
         cmocka_unit_test(test_live__r26_caps_in_all_and_per_address),
         cmocka_unit_test(test_live__r26_a_slow_reader_loses_messages_and_is_told),
+        cmocka_unit_test(test_live__r26_a_comment_that_finds_no_place_is_no_event_missed),
         cmocka_unit_test(test_live__r26_keeps_alive_and_ends_by_itself),
         cmocka_unit_test(test_live__r26_stopping_ends_streams_and_refuses_more),
     };

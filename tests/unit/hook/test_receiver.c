@@ -339,6 +339,43 @@ static void test_receiver__r21_only_who_knows_a_path_may_send_much(void **state)
     house_close(&h);
 }
 
+/* Its path is no secret: only a signature's form tells the App from a stranger before the body is there. */
+static void test_receiver__r21_the_app_says_that_it_signs_before_it_may_send_much(void **state)
+{
+    (void)state;
+#define HEX32 "0123456789abcdefABCDEF0123456789"
+    static const struct {
+        const char *name, *header, *value, *another; /* a second header */
+        size_t cap;
+    } cases[] = {
+        {"signed", "X-Hub-Signature-256", "sha256=" HEX32 HEX32, NULL, 25 << 20},
+        {"unsigned", "X-Other", "sha256=" HEX32 HEX32, NULL, 16384},
+        {"the older signature", "X-Hub-Signature", "sha1=" HEX32 "01234567", NULL, 16384},
+        {"empty", "X-Hub-Signature-256", "", NULL, 16384},
+        {"without the prefix", "X-Hub-Signature-256", HEX32 HEX32, NULL, 16384},
+        {"too short", "X-Hub-Signature-256", "sha256=" HEX32, NULL, 16384},
+        {"too long", "X-Hub-Signature-256", "sha256=" HEX32 HEX32 "00", NULL, 16384},
+        {"no hex", "X-Hub-Signature-256", "sha256=" HEX32 "0123456789abcdefg123456789abcdef", NULL,
+         16384},
+        {"twice", "X-Hub-Signature-256", "sha256=" HEX32 HEX32, "sha256=" HEX32 HEX32, 16384},
+    };
+    for (size_t i = 0; i < FL_LEN(cases); i++) {
+        struct house h;
+        house_open(&h, APP_SECRET);
+        const struct fl_header headers[] = {{cases[i].header, cases[i].value},
+                                            {"x-hub-signature-256", cases[i].another}};
+        struct fl_request head = {.method = "POST",
+                                  .path = FL_STR("/hook/github"),
+                                  .headers = headers,
+                                  .n_headers = cases[i].another ? 2 : 1};
+        size_t cap = fl_hooks_body_cap(h.hooks, &head);
+        if (cap != cases[i].cap) {
+            fail_msg("%s: %zu bytes", cases[i].name, cap);
+        }
+        house_close(&h);
+    }
+}
+
 static void test_seen__r22_keeps_the_last_half_at_least(void **state)
 {
     (void)state;
@@ -372,6 +409,7 @@ int main(void)
         cmocka_unit_test(test_receiver__path_changes_with_the_secret_and_goes_with_the_object),
         cmocka_unit_test(test_receiver__all_mirrors_of_a_place_are_woken),
         cmocka_unit_test(test_receiver__r21_only_who_knows_a_path_may_send_much),
+        cmocka_unit_test(test_receiver__r21_the_app_says_that_it_signs_before_it_may_send_much),
         cmocka_unit_test(test_seen__r22_keeps_the_last_half_at_least),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,7 @@ struct house {
     const char *body;
     bool handle; /* a PATCH is followed at once by the object that has handled it */
     const char *ready;
+    const char *host;    /* the Host header; NULL: none */
     char request_id[64]; /* of the last answer: it lies in the request's arena */
 };
 
@@ -86,7 +87,8 @@ static void house_open(struct house *h, bool read_only, bool anonymous)
                         .metrics = fl_metrics_new(),
                         .answer = 200,
                         .body = TABLE,
-                        .ready = "True"};
+                        .ready = "True",
+                        .host = "127.0.0.1:8080"};
     fl_buf_init(&h->asked, FL_BUF_ANY);
     fl_buf_init(&h->woken, FL_BUF_ANY);
     const struct fl_hooks_conf hooks = {
@@ -137,11 +139,17 @@ static void request_with(struct house *h, const char *method, const char *target
     struct fl_str path;
     (void)fl_str_cut(&query, '?', &path);
     fl_auto(fl_arena) a = fl_arena_new();
+    struct fl_header all[4] = {{"Host", h->host}};
+    size_t n_all = h->host ? 1 : 0;
+    for (size_t i = 0; i < n; i++) {
+        assert_true(n_all < FL_LEN(all));
+        all[n_all++] = headers[i];
+    }
     struct fl_request req = {.method = method,
                              .path = path,
                              .query = query,
-                             .headers = headers,
-                             .n_headers = n,
+                             .headers = all,
+                             .n_headers = n_all,
                              .peer = peer,
                              .arena = a};
     fl_response_init(res, FL_BUF_ANY);
@@ -295,6 +303,57 @@ static void test_web__r27_anonymous_reading_is_reading(void **state)
         request(&h, cases[i].method, cases[i].target, NULL, "192.0.2.1", NULL, &res);
         if (res.status != cases[i].status || strstr(h.asked.data, "PATCH")) {
             fail_msg("%s: %d; asked %s", cases[i].target, res.status, h.asked.data);
+        }
+        fl_response_release(&res);
+        house_close(&h);
+    }
+}
+
+/* A page of a stranger, in a browser of this machine, reaches a loopback address by a name of its own. */
+static void test_web__r27_anonymous_reading_is_for_who_means_this_machine(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *host, *token;
+        bool read_only;
+        int status;
+    } cases[] = {
+        {"localhost", "localhost", NULL, false, 200},
+        {"localhost, any case", "LocalHost:8080", NULL, false, 200},
+        {"127.0.0.1", "127.0.0.1:8080", NULL, false, 200},
+        {"127.0.0.1, no port", "127.0.0.1", NULL, false, 200},
+        {"127.x.x.x", "127.8.9.10:80", NULL, false, 200},
+        {"IPv6", "[::1]:8080", NULL, false, 200},
+        {"IPv6, no port", "[::1]", NULL, false, 200},
+        {"a name that resolves to it", "rebind.example:8080", NULL, false, 421},
+        {"a name that begins so", "127.0.0.1.rebind.example:8080", NULL, false, 421},
+        {"a name that ends so", "rebind.localhost", NULL, false, 421},
+        {"localhost as a label", "localhost.rebind.example", NULL, false, 421},
+        {"a name behind the address", "[::1]rebind.example", NULL, false, 421},
+        {"IPv6, a port without its colon", "[::1]80", NULL, false, 421},
+        {"a port that is none", "localhost:80.rebind.example", NULL, false, 421},
+        {"another address", "192.0.2.1:8080", NULL, false, 421},
+        {"another IPv6 address", "[2001:db8::1]:8080", NULL, false, 421},
+        {"short for 127.0.0.1", "127.1", NULL, false, 421},
+        {"empty", "", NULL, false, 421},
+        {"a port alone", ":8080", NULL, false, 421},
+        {"none", NULL, NULL, false, 421},
+        {"another name, with a token", "rebind.example:8080", "Bearer t", false, 200},
+        {"another name, open to all", "screen.example", NULL, true, 200},
+    };
+    static const char *const targets[] = {"/state", "/events"};
+    for (size_t i = 0; i < FL_LEN(cases) * FL_LEN(targets); i++) {
+        size_t at = i / FL_LEN(targets);
+        const char *target = targets[i % FL_LEN(targets)];
+        struct house h;
+        struct fl_response res;
+        house_open(&h, cases[at].read_only, true);
+        h.host = cases[at].host;
+        request(&h, "GET", target, cases[at].token, "127.0.0.1", NULL, &res);
+        bool told = res.status != 421 || strstr(res.body.data, "localhost, 127.0.0.1 or [::1]");
+        bool asked = h.asked.len > 0;
+        if (res.status != cases[at].status || !told || (res.status == 421 && asked)) {
+            fail_msg("%s %s: %d %s", target, cases[at].name, res.status, res.body.data);
         }
         fl_response_release(&res);
         house_close(&h);
@@ -479,19 +538,28 @@ static void test_web__r26_forwarded_for_counts_from_trusted_proxies_only(void **
     static const struct {
         const char *name, *peer, *forwarded, *another; /* a second header */
         bool capped;                                   /* with the streams of 192.0.2.1 */
+        const char *others;                            /* or with those of this one */
     } cases[] = {
-        {"no proxy", "192.0.2.1", NULL, NULL, true},
-        {"a stranger who says so", "198.51.100.9", "192.0.2.1", NULL, false},
-        {"a proxy", "10.1.2.3", "192.0.2.1", NULL, true},
-        {"two proxies", "10.1.2.3", "192.0.2.1, 10.9.9.9", NULL, true},
+        {"no proxy", "192.0.2.1", NULL, NULL, true, NULL},
+        {"a stranger who says so", "198.51.100.9", "192.0.2.1", NULL, false, NULL},
+        {"a proxy", "10.1.2.3", "192.0.2.1", NULL, true, NULL},
+        {"two proxies", "10.1.2.3", "192.0.2.1, 10.9.9.9", NULL, true, NULL},
         {"what the client wrote before the proxy", "10.1.2.3", "192.0.2.1, 198.51.100.7", NULL,
-         false},
-        {"a proxy that says nothing", "10.1.2.3", "", NULL, false},
-        {"a proxy with a header of its own", "10.1.2.3", "198.51.100.7", "192.0.2.1", true},
-        {"what the client wrote in another header", "10.1.2.3", "192.0.2.1", "198.51.100.7", false},
-        {"two proxies with a header each", "10.1.2.3", "192.0.2.1", "10.9.9.9", true},
-        {"with a port", "10.1.2.3", "192.0.2.1:4711", NULL, true},
-        {"a proxy with a port", "10.1.2.3", "192.0.2.1, 10.9.9.9:80", NULL, true},
+         false, NULL},
+        {"a proxy that says nothing", "10.1.2.3", "", NULL, false, NULL},
+        {"a proxy with a header of its own", "10.1.2.3", "198.51.100.7", "192.0.2.1", true, NULL},
+        {"what the client wrote in another header", "10.1.2.3", "192.0.2.1", "198.51.100.7", false,
+         NULL},
+        {"two proxies with a header each", "10.1.2.3", "192.0.2.1", "10.9.9.9", true, NULL},
+        {"with a port", "10.1.2.3", "192.0.2.1:4711", NULL, true, NULL},
+        {"a proxy with a port", "10.1.2.3", "192.0.2.1, 10.9.9.9:80", NULL, true, NULL},
+        {"IPv6", "2001:db8::1", NULL, NULL, true, "2001:db8::1"},
+        {"IPv6, the same network", "2001:db8::ffff:1:2:3", NULL, NULL, true, "2001:db8::1"},
+        {"IPv6, another network", "2001:db8:0:1::1", NULL, NULL, false, "2001:db8::1"},
+        {"IPv6 from a proxy", "10.1.2.3", "2001:db8::2", NULL, true, "2001:db8::1"},
+        {"IPv6 in brackets", "10.1.2.3", "[2001:db8::2]", NULL, true, "2001:db8::1"},
+        {"IPv6 with a port", "10.1.2.3", "[2001:DB8:0::2]:4711", NULL, true, "2001:db8::1"},
+        {"IPv4 within IPv6", "10.1.2.3", "::ffff:192.0.2.1", NULL, true, "192.0.2.1"},
     };
     for (size_t i = 0; i < FL_LEN(cases); i++) {
         struct house h;
@@ -499,9 +567,17 @@ static void test_web__r26_forwarded_for_counts_from_trusted_proxies_only(void **
         struct fl_feed *feeds[FL_LIVE_PER_ADDRESS];
         struct fl_response res;
         for (int n = 0; n < FL_LIVE_PER_ADDRESS; n++) {
-            struct fl_request req = {.method = "GET", .path = FL_STR("/events")};
+            fl_auto(fl_arena) a = fl_arena_new();
+            const struct fl_header host = {"Host", h.host};
+            struct fl_request req = {.method = "GET",
+                                     .path = FL_STR("/events"),
+                                     .headers = &host,
+                                     .n_headers = 1,
+                                     .peer = cases[i].others ? cases[i].others : "192.0.2.1",
+                                     .arena = a};
             fl_response_init(&res, FL_BUF_ANY);
-            fl_live_serve(h.live, &req, FL_STR(""), "192.0.2.1", &res);
+            fl_web_serve(h.web, &req, &res);
+            assert_int_equal(res.status, 200);
             feeds[n] = res.feed;
             res.feed = NULL;
             fl_response_release(&res);
@@ -527,6 +603,7 @@ int main(void)
         cmocka_unit_test(test_web__r29_routes_and_headers),
         cmocka_unit_test(test_web__r29_each_answer_has_an_id_of_its_own_and_a_small_body_is_taken),
         cmocka_unit_test(test_web__r27_anonymous_reading_is_reading),
+        cmocka_unit_test(test_web__r27_anonymous_reading_is_for_who_means_this_machine),
         cmocka_unit_test(test_web__r28_read_only_has_no_way_to_write),
         cmocka_unit_test(test_web__r23_webhooks_need_no_token_and_stay_when_read_only),
         cmocka_unit_test(test_web__r25_sync_is_for_who_has_a_token),

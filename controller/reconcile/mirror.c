@@ -226,6 +226,9 @@ static void mirror_say_fetching(struct mirror_pass *x)
     if (x->st->refs_digest || (ready && !fl_text_eq(ready->status, "Unknown"))) {
         return;
     }
+    if (x->mine.n == 0) { /* said before any is there: a crash may come between */
+        x->st->source = mirror_place(x);
+    }
     fl_pass_progress(x->p, "Fetching", "%s is fetched for the first time", x->spec->url);
     (void)fl_pass_publish(x->p, &ignored);
 }

@@ -636,7 +636,8 @@ void mirror_push_away(struct mirror_pass *x)
 
 void mirror_note_loss(struct mirror_pass *x)
 {
-    x->lost = x->lost || (int64_t)x->mine.n < x->had;
+    /* Fewer than before is what a crash leaves too, between moving refs and saying so. */
+    x->lost = x->lost || (x->mine.n == 0 && x->had > 0);
     x->had = 0; /* what this pass removes is no loss */
     if (x->lost) {
         mirror_memo_doubt(x->memo);

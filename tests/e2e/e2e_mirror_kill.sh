@@ -118,7 +118,20 @@ kill_at() {
 }
 mirror=$T/data/mirrors/default/app.git
 refs_of() { git ls-remote "$T/git/$1.git" 'refs/*'; }
-ready_and_same() { gm_is_same app app && gm_says app Ready Succeeded && [ "$(refs_of target)" = "$(refs_of app)" ]; }
+# A push that was cut off before it was written down makes a target that did not follow yet: what goes there then is asked for.
+approved=0
+release() {
+    local nonce
+    nonce=$(field gm/app '{.status.push[0].held.nonce}')
+    [ -n "$nonce" ] && [ "$nonce" != "$(field gm/app '{.metadata.annotations.fairlead\.dev/approve}')" ] || return 0
+    approved=$((approved + 1))
+    k annotate --overwrite gm/app "fairlead.dev/approve=$nonce" >/dev/null
+}
+ready_and_same() {
+    gm_is_same app app && gm_says app Ready Succeeded && [ "$(refs_of target)" = "$(refs_of app)" ] && return 0
+    release
+    return 1
+}
 leftovers() {
     find "$mirror" "$T/data/mirrors/.run" \( -name '*.lock' -o -name 'tmp_*' -o -name '.tmp-*' -o -name 'incoming*' -o -name 'git-*' \) \
         -not -name fairlead.lock | sed "s|^$T/||"
@@ -157,6 +170,7 @@ for phase in "${phases[@]:0:5}" other none; do
     esac
     [ "$kills" -lt 15 ] || check "kills met a $phase" test "${met[$phase]:-0}" -gt 0
 done
+echo "removals at the target that were approved: $approved"
 if [ "$kills" -gt 6 ]; then # from the fourth round on branches are forced
     check "old commits were kept" test -n "$(git --git-dir "$mirror" for-each-ref refs/fairlead/kept/)"
 fi

@@ -165,7 +165,7 @@ static void request_with(struct house *h, const char *method, const char *target
 static void request(struct house *h, const char *method, const char *target, const char *token,
                     const char *peer, const char *forwarded, struct fl_response *res)
 {
-    struct fl_header headers[2];
+    struct fl_header headers[2] = {{0}};
     size_t n = 0;
     if (token) {
         headers[n++] = (struct fl_header){"Authorization", token};
